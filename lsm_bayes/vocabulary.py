@@ -1,0 +1,260 @@
+"""Every physical quantity once: name, unit, sign convention and the names others use for it.
+
+The names are the ones used in process models, observation streams, data sets and reports. Carbon fluxes follow the
+convention of the eddy-covariance community: GPP and RECO are positive numbers, NEE and NBE are positive when carbon
+goes to the atmosphere.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pint
+
+CARBON_MOLAR_MASS = 12.011  # g mol-1
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One physical quantity.
+
+    Parameters
+    ----------
+    name : str
+        Name used throughout the package, lower case with underscores.
+    unit : str
+        Unit in the notation of the CF conventions, such as ``"gC m-2 d-1"``; ``"1"`` for dimensionless.
+    description : str
+        One sentence.
+    sign : str, optional
+        What a positive value means, where that is not obvious.
+    fluxnet, alma, cf : tuple of str, optional
+        Names in FLUXNET2015/ONEFlux/AmeriFlux/ICOS files, in ALMA (PLUMBER2) files, and CMIP/CF names.
+    """
+
+    name: str
+    unit: str
+    description: str
+    sign: str = ""
+    fluxnet: tuple[str, ...] = ()
+    alma: tuple[str, ...] = ()
+    cf: tuple[str, ...] = ()
+
+    def attrs(self) -> dict[str, str]:
+        """Return the xarray attributes of this quantity.
+
+        Returns
+        -------
+        dict
+            ``units``, ``long_name`` and, where it matters, ``sign``.
+        """
+        found = {"units": self.unit, "long_name": self.description}
+        return found | ({"sign": self.sign} if self.sign else {})
+
+
+_UP = "positive to the atmosphere"
+_IN = "positive into the ecosystem"
+_FLUX = "gC m-2 d-1"
+_POOL = "gC m-2"
+
+
+def _flux(name: str, description: str, **others: tuple[str, ...]) -> Quantity:
+    return Quantity(name, _FLUX, description, "positive in the direction that the name says", **others)
+
+
+QUANTITIES: dict[str, Quantity] = {
+    q.name: q
+    for q in (
+        # --- forcing
+        Quantity("air_temperature", "degC", "air temperature, mean of the step", "", ("TA_F", "TA_F_MDS", "TA", "TA_F_DAY"), ("Tair",), ("tas", "air_temperature")),
+        Quantity("air_temperature_min", "degC", "daily minimum air temperature", "", ("TA_F_MIN",), (), ("tasmin",)),
+        Quantity("air_temperature_max", "degC", "daily maximum air temperature", "", ("TA_F_MAX",), (), ("tasmax",)),
+        Quantity("shortwave_down", "MJ m-2 d-1", "incoming shortwave radiation", "positive downwards", ("SW_IN_F", "SW_IN_F_MDS", "SW_IN"), ("SWdown",), ("rsds", "surface_downwelling_shortwave_flux_in_air")),
+        Quantity("longwave_down", "W m-2", "incoming longwave radiation", "positive downwards", ("LW_IN_F", "LW_IN_F_MDS", "LW_IN"), ("LWdown",), ("rlds", "surface_downwelling_longwave_flux_in_air")),
+        Quantity("net_radiation", "W m-2", "net radiation", "positive downwards", ("NETRAD",), ("Rnet",), ("rss",)),
+        Quantity("vapour_pressure_deficit", "hPa", "vapour pressure deficit of the air", "", ("VPD_F", "VPD_F_MDS", "VPD"), ("VPD",), ("vpd", "water_vapor_saturation_deficit_in_air")),
+        Quantity("precipitation", "mm d-1", "precipitation, rain and snow", "positive downwards", ("P_F", "P", "P_ERA"), ("Precip", "Rainf"), ("pr", "precipitation_flux")),
+        Quantity("air_pressure", "kPa", "air pressure at the surface", "", ("PA_F", "PA"), ("Psurf",), ("ps", "surface_air_pressure")),
+        Quantity("wind_speed", "m s-1", "horizontal wind speed", "", ("WS_F", "WS"), ("Wind",), ("sfcWind", "wind_speed")),
+        Quantity("co2", "umol mol-1", "mole fraction of CO2 in dry air", "", ("CO2_F_MDS", "CO2"), ("CO2air",), ("co2", "mole_fraction_of_carbon_dioxide_in_air")),
+        Quantity("burned_area", "1", "fraction of the area that burns during the step", "", ("BURNED_AREA",), (), ("burntFractionAll",)),
+        Quantity("day_of_year", "d", "day of the year of the middle of the step, 1 to 366"),
+        Quantity("day_number", "d", "days since 1 January of the first year, middle of the step: the clock of the phenology"),
+        Quantity("step_length", "d", "length of the step"),
+        Quantity("latitude", "degrees_north", "latitude", "positive northwards", ("LOCATION_LAT",), ("latitude",), ("lat", "latitude")),
+        Quantity("elevation", "m", "elevation above sea level", "", ("LOCATION_ELEV",), ("elevation",), ("orog", "surface_altitude")),
+        # --- observed and simulated exchange
+        Quantity("nee", _FLUX, "net ecosystem exchange of CO2", _UP, ("NEE_VUT_REF", "NEE_CUT_REF", "NEE_VUT_USTAR50", "NEE_CUT_USTAR50", "NEE_F_MDS", "NEE_PI", "NEE", "FC"), ("NEE",), ("nep", "surface_upward_mass_flux_of_carbon_dioxide_expressed_as_carbon_due_to_net_ecosystem_exchange")),
+        Quantity("nbe", _FLUX, "net biome exchange of carbon: NEE plus fire", _UP, ("NBE",), (), ("nbp",)),
+        Quantity("gpp", _FLUX, "gross primary production", _IN, ("GPP_NT_VUT_REF", "GPP_DT_VUT_REF", "GPP_NT_CUT_REF", "GPP_DT_CUT_REF", "GPP_PI", "GPP_F", "GPP"), ("GPP",), ("gpp", "gross_primary_productivity_of_biomass_expressed_as_carbon")),
+        Quantity("reco", _FLUX, "ecosystem respiration", _UP, ("RECO_NT_VUT_REF", "RECO_DT_VUT_REF", "RECO_NT_CUT_REF", "RECO_DT_CUT_REF", "RECO_PI", "RECO_F", "RECO"), ("Reco",), ("reco", "ra", "rh")),
+        Quantity("lai", "m2 m-2", "leaf area index, one-sided, per ground area", "", ("LAI",), ("LAI",), ("lai", "leaf_area_index")),
+        Quantity("evapotranspiration", "mm d-1", "evapotranspiration", _UP, ("ET",), ("Evap", "Qle_mm"), ("evspsbl", "water_evapotranspiration_flux")),
+        Quantity("latent_heat", "W m-2", "latent heat flux", _UP, ("LE_F_MDS", "LE_CORR", "LE"), ("Qle",), ("hfls", "surface_upward_latent_heat_flux")),
+        Quantity("sensible_heat", "W m-2", "sensible heat flux", _UP, ("H_F_MDS", "H_CORR", "H"), ("Qh",), ("hfss", "surface_upward_sensible_heat_flux")),
+        Quantity("ground_heat", "W m-2", "ground heat flux", "positive downwards", ("G_F_MDS", "G"), ("Qg",), ("hfds",)),
+        Quantity("soil_water", "percent", "volumetric soil water content of the uppermost sensor", "", ("SWC_F_MDS_1", "SWC"), ("SoilMoist",), ("mrsos",)),
+        # --- carbon pools
+        Quantity("labile_carbon", _POOL, "carbon in labile plant tissue"),
+        Quantity("foliage_carbon", _POOL, "carbon in leaves", "", (), (), ("cLeaf",)),
+        Quantity("root_carbon", _POOL, "carbon in fine roots", "", (), (), ("cRoot",)),
+        Quantity("wood_carbon", _POOL, "carbon in wood and coarse roots", "", (), (), ("cWood",)),
+        Quantity("litter_carbon", _POOL, "carbon in fresh litter", "", (), (), ("cLitter",)),
+        Quantity("soil_carbon", _POOL, "carbon in soil organic matter", "", (), (), ("cSoil",)),
+        # --- carbon fluxes inside the ecosystem
+        _flux("autotrophic_respiration", "autotrophic respiration", cf=("ra",)),
+        _flux("heterotrophic_respiration", "heterotrophic respiration", cf=("rh",)),
+        _flux("litter_respiration", "heterotrophic respiration of litter"),
+        _flux("soil_respiration", "heterotrophic respiration of soil organic matter"),
+        _flux("allocation_to_labile", "net primary production allocated to the labile pool"),
+        _flux("allocation_to_foliage", "net primary production allocated directly to leaves", cf=("nppLeaf",)),
+        _flux("allocation_to_roots", "net primary production allocated to fine roots", cf=("nppRoot",)),
+        _flux("allocation_to_wood", "net primary production allocated to wood", cf=("nppWood",)),
+        _flux("labile_release", "carbon moved from the labile pool to leaves"),
+        _flux("leaf_litterfall", "carbon of leaves to litter"),
+        _flux("root_litterfall", "carbon of fine roots to litter"),
+        _flux("wood_litterfall", "carbon of wood to soil organic matter"),
+        _flux("litter_decomposition", "carbon of litter to soil organic matter"),
+        _flux("fire_emission", "carbon emitted by fire, all pools", cf=("fFire",)),
+        *(_flux(f"fire_emission_{pool}", f"carbon emitted by fire from the {pool} pool") for pool in ("labile", "foliage", "root", "wood", "litter", "soil")),
+        _flux("fire_labile_to_litter", "carbon of the labile pool killed by fire, to litter"),
+        _flux("fire_foliage_to_litter", "carbon of leaves killed by fire, to litter"),
+        _flux("fire_root_to_litter", "carbon of fine roots killed by fire, to litter"),
+        _flux("fire_wood_to_soil", "carbon of wood killed by fire, to soil organic matter"),
+        _flux("fire_litter_to_soil", "carbon of litter charred by fire, to soil organic matter"),
+        Quantity("temperature_factor", "1", "factor of decomposition rates with temperature"),
+        Quantity("leaf_fall_factor", "d-1", "fraction of the leaf carbon lost per day by phenology"),
+        Quantity("labile_release_factor", "d-1", "fraction of the labile carbon released per day by phenology"),
+    )
+}  # fmt: skip
+
+
+def quantity(name: str) -> Quantity:
+    """Look up a quantity by its name or by an alias.
+
+    Parameters
+    ----------
+    name : str
+        Name in this vocabulary, or a FLUXNET, ALMA or CMIP/CF name.
+
+    Returns
+    -------
+    Quantity
+        The quantity.
+
+    Raises
+    ------
+    KeyError
+        If no quantity has that name; the message lists the nearest ones.
+    """
+    if name in QUANTITIES:
+        return QUANTITIES[name]
+    found = _aliases().get(name)
+    if found is None:
+        raise KeyError(unknown("quantity", name, QUANTITIES))
+    return QUANTITIES[found]
+
+
+@cache
+def _aliases() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for q in QUANTITIES.values():
+        for alias in (*q.fluxnet, *q.alma, *q.cf):
+            found.setdefault(alias, q.name)
+    return found
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """Say that a name is unknown and which names exist.
+
+    Parameters
+    ----------
+    kind : str
+        What was looked up, such as ``"parameter"``.
+    name : object
+        What was got.
+    known : iterable of str
+        What is accepted.
+
+    Returns
+    -------
+    str
+        Message with the nearest name, if one is near, and the full list.
+    """
+    import difflib
+
+    known = sorted(known)
+    near = difflib.get_close_matches(str(name), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}."
+
+
+@cache
+def _registry() -> pint.UnitRegistry:
+    registry: pint.UnitRegistry = pint.UnitRegistry()
+    for line in ("gC = gram", "kgC = 1000 * gram", "MgC = 1e6 * gram", "PgC = 1e15 * gram", "degrees_north = degree", "degrees_east = degree"):
+        registry.define(line)
+    return registry
+
+
+@cache
+def parse_unit(unit: str) -> pint.Unit:
+    """Parse a unit in CF notation.
+
+    Parameters
+    ----------
+    unit : str
+        Such as ``"gC m-2 d-1"``, ``"umol m-2 s-1"``, ``"degC"``, ``"1"``.
+
+    Returns
+    -------
+    pint.Unit
+        The unit.
+
+    Raises
+    ------
+    ValueError
+        If pint cannot read it.
+    """
+    text = re.sub(r"\b(?:umol|µmol|μmol)\s*CO2\b", "umol", unit.strip())
+    text = re.sub(r"(?<=[A-Za-z])\^?(-?\d+)(?=\s|$|/|\*)", r"**\1", text)
+    text = re.sub(r"(?<=[\w)])\s+(?=[A-Za-z(])", " * ", text)
+    try:
+        return _registry().Unit(text if text not in ("1", "-", "") else "dimensionless")
+    except Exception as error:  # pint raises many kinds, ValueError and AttributeError among them
+        raise ValueError(f"cannot read the unit {unit!r}; write it as in the CF conventions, such as 'gC m-2 d-1'") from error
+
+
+def convert(values: np.ndarray, unit: str, to: str) -> np.ndarray:
+    """Convert values between units, moles of CO2 to grams of carbon included.
+
+    Parameters
+    ----------
+    values : array_like
+        Numbers in `unit`.
+    unit, to : str
+        Units in CF notation.
+
+    Returns
+    -------
+    numpy.ndarray
+        Numbers in `to`.
+
+    Raises
+    ------
+    ValueError
+        If the units do not convert into each other; the message names both.
+    """
+    source, target = parse_unit(unit), parse_unit(to)
+    values = np.asarray(values, dtype=float)
+    registry = _registry()
+    if source.is_compatible_with(target):
+        return np.asarray(registry.Quantity(values, source).to(target).magnitude, dtype=float)
+    # Moles of CO2 become grams of carbon, kg m-2 of water become mm (density 1000 kg m-3).
+    for factor, unit_of_factor in ((CARBON_MOLAR_MASS, registry.gram / registry.mole), (1e-3, registry.Unit("m**3/kg"))):
+        bridge = source * unit_of_factor
+        if bridge.is_compatible_with(target):
+            return values * factor * float(registry.Quantity(1.0, bridge).to(target).magnitude)
+    raise ValueError(f"cannot convert from {unit!r} to {to!r}: they measure different things")
