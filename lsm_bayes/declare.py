@@ -1,0 +1,262 @@
+"""What a land modeller declares: parameters, pools, forcing, fluxes and one symbolic step.
+
+Everything else (kernels, adjoints, priors, transforms, units, the table in the README) is derived from it, so a mistake
+is reported here, with the field that is wrong and the list of what exists.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_type_hints
+
+from lsm_bayes.graphs import trace
+from lsm_bayes.vocabulary import QUANTITIES, Quantity, parse_unit, unknown
+
+LEVELS = ("global", "pft", "site")
+LINKS = ("logit", "log_logit", "identity")
+DISTRIBUTIONS = ("uniform", "log_uniform", "normal", "log_normal")
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """Prior of one parameter inside its bounds.
+
+    Parameters
+    ----------
+    distribution : {"uniform", "log_uniform", "normal", "log_normal"}
+        All are truncated to the bounds of the parameter.
+    centre : float, optional
+        Mean of ``normal``, median of ``log_normal`` (before truncation), in the parameter's unit.
+    spread : float, optional
+        Standard deviation of ``normal`` in the parameter's unit; of the logarithm for ``log_normal``.
+    """
+
+    distribution: Literal["uniform", "log_uniform", "normal", "log_normal"] = "log_uniform"
+    centre: float | None = None
+    spread: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.distribution not in DISTRIBUTIONS:
+            raise ValueError(unknown("prior distribution", self.distribution, DISTRIBUTIONS))
+        needs = self.distribution in ("normal", "log_normal")
+        if needs and (self.centre is None or self.spread is None or not self.spread > 0):
+            raise ValueError(f"a {self.distribution} prior needs a centre and a positive spread; got {self.centre!r} and {self.spread!r}")
+        if not needs and (self.centre is not None or self.spread is not None):
+            raise ValueError(f"a {self.distribution} prior has no centre or spread; got {self.centre!r} and {self.spread!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter or initial pool of a process model, as declared on one line.
+
+    Parameters
+    ----------
+    unit : str
+        CF notation, ``"1"`` for dimensionless.
+    bounds : tuple of float
+        Lower and upper bound, enforced in every calibration.
+    description : str
+        One sentence.
+    prior : Prior, optional
+        Default: log-uniform between the bounds.
+    level : {"global", "pft", "site"}
+        Over what the parameter varies by default when several sites are calibrated together.
+    period : float, optional
+        The parameter is a date that repeats with this period (365.25 for a day of the year); calibration samples
+        one period only, because later ones are the same model.
+    """
+
+    unit: str
+    bounds: tuple[float, float]
+    description: str
+    prior: Prior = field(default_factory=Prior)
+    level: Literal["global", "pft", "site"] = "site"
+    period: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A conserved stock: its change over a step is step length times gains minus losses.
+
+    Parameters
+    ----------
+    stock : tuple of str
+        States that are added up.
+    gain, loss : tuple of str
+        Fluxes per day into and out of the stock.
+    """
+
+    stock: tuple[str, ...]
+    gain: tuple[str, ...]
+    loss: tuple[str, ...]
+
+
+def _fields(owner: type) -> dict[str, tuple[Any, Any]]:
+    """Return name -> (annotation metadata or None, default or None) of a NamedTuple class."""
+    if not (isinstance(owner, type) and issubclass(owner, tuple) and hasattr(owner, "_fields")):
+        raise TypeError(f"{owner!r} is not a NamedTuple class; declare parameters, states, forcing and fluxes as typing.NamedTuple")
+    hints = get_type_hints(owner, include_extras=True)
+    found = {}
+    for name in owner._fields:
+        metadata = getattr(hints.get(name), "__metadata__", ())
+        found[name] = (metadata[0] if metadata else None, owner._field_defaults.get(name))  # type: ignore[attr-defined]
+    return found
+
+
+def _checked_parameters(model: str, role: str, owner: type) -> dict[str, tuple[Parameter, float]]:
+    found: dict[str, tuple[Parameter, float]] = {}
+    for name, (declared, default) in _fields(owner).items():
+        where = f"{model}: {role} {name!r}"
+        if not isinstance(declared, Parameter):
+            raise TypeError(f"{where} has no declaration; write {name}: Annotated[float, Parameter(unit, bounds, description)] = default")
+        if default is None:
+            raise ValueError(f"{where} has no default; write '= value' behind its annotation")
+        try:
+            parse_unit(declared.unit)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        low, high = declared.bounds
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"{where}: the bounds {declared.bounds} must be finite and increasing")
+        if not low <= default <= high:
+            raise ValueError(f"{where}: the default {default} lies outside the bounds [{low}, {high}]")
+        if declared.level not in LEVELS:
+            raise ValueError(f"{where}: {unknown('level', declared.level, LEVELS)}")
+        if declared.prior.distribution.startswith("log_") and low <= 0:
+            raise ValueError(f"{where}: a {declared.prior.distribution} prior needs a positive lower bound, got {low}; choose 'uniform' or 'normal'")
+        if not declared.description:
+            raise ValueError(f"{where}: the description is empty; say in one sentence what it is")
+        found[name] = (declared, float(default))
+    return found
+
+
+def _checked_quantities(model: str, role: str, owner: type) -> dict[str, Quantity]:
+    found = {}
+    for name, (declared, _) in _fields(owner).items():
+        if isinstance(declared, Quantity):
+            parse_unit(declared.unit)
+            found[name] = declared
+        elif name in QUANTITIES:
+            found[name] = QUANTITIES[name]
+        else:
+            raise KeyError(
+                f"{model}: {unknown(role, name, QUANTITIES)} Use a name of the vocabulary, or declare it in place with "
+                f"{name}: Annotated[float, Quantity({name!r}, unit, description)]."
+            )
+    return found
+
+
+@dataclass(frozen=True)
+class Nested:
+    """A faster step inside each step of a process model.
+
+    The fast step runs ``steps`` times in each slow step. It sees the slow states as constants; the slow step then receives
+    the means of the fast fluxes over its own step, and the fast states at its end.
+
+    Parameters
+    ----------
+    step : callable
+        ``step(fast_state, slow_state, forcing, parameters) -> (fast_state, fluxes)`` of 0-d tensors.
+    state, forcing, fluxes : NamedTuple classes
+        As in `ProcessModel`. The parameters are those of the enclosing model.
+    steps : int
+        Fast steps in a slow step.
+    """
+
+    step: Callable[..., tuple[Any, Any]]
+    state: type
+    forcing: type
+    fluxes: type
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class ProcessModel:
+    """A deterministic land model: parameters, states, forcing, fluxes and one symbolic step.
+
+    Parameters
+    ----------
+    name : str
+        Identifier, lower case with underscores.
+    title : str
+        One line for tables and reports.
+    step : callable
+        ``step(state, forcing, parameters) -> (state, fluxes)``, written with 0-d PyTensor expressions and named tuples.
+        With `nested`, ``step(state, fast_state, means, forcing, parameters) -> (state, fast_state, fluxes)``, where
+        ``means`` are the fast fluxes averaged over the slow step.
+    parameters : NamedTuple class
+        Fields ``name: Annotated[float, Parameter(...)] = default``.
+    state : NamedTuple class
+        The same form; the declaration is that of the initial value.
+    forcing, fluxes : NamedTuple classes
+        Field names from the vocabulary, or annotated with a `Quantity`.
+    citations : tuple of str
+        Papers of the equations, with DOI.
+    budgets : mapping of str to Budget
+        Conserved stocks; ``lsm_bayes.testing.check_process_model`` verifies them.
+    nested : Nested, optional
+        A faster step inside each step.
+    folded : tuple of str
+        Forcing that is one number for a whole run and is compiled into the kernel as a constant, such as the step length:
+        ``(1 - k)**1`` then costs nothing.
+
+    Raises
+    ------
+    TypeError, ValueError, KeyError
+        When the declaration is inconsistent; the message names the field.
+    """
+
+    name: str
+    title: str
+    step: Callable[..., tuple[Any, ...]]
+    parameters: type
+    state: type
+    forcing: type
+    fluxes: type
+    citations: tuple[str, ...] = ()
+    budgets: Mapping[str, Budget] = field(default_factory=dict)
+    nested: Nested | None = None
+    folded: tuple[str, ...] = ("step_length",)
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise ValueError(f"the name of a process model is an identifier in lower case, got {self.name!r}")
+        known = {*self.flux_quantities, *self.state_parameters}
+        self.forcing_quantities  # noqa: B018  checked by being computed
+        overlap = set(self.parameter_table) & set(self.state_parameters)
+        if overlap:
+            raise ValueError(f"{self.name}: {', '.join(sorted(overlap))} named both as parameter and as state; give them different names")
+        for label, budget in self.budgets.items():
+            for name in (*budget.stock, *budget.gain, *budget.loss):
+                if name not in known:
+                    raise KeyError(f"{self.name}: budget {label!r}: {unknown('state or flux', name, known)}")
+        self._check_step()
+
+    @property
+    def parameter_table(self) -> dict[str, tuple[Parameter, float]]:
+        """Parameters by name: declaration and default."""
+        return _checked_parameters(self.name, "parameter", self.parameters)
+
+    @property
+    def state_parameters(self) -> dict[str, tuple[Parameter, float]]:
+        """Initial values of the states by name: declaration and default; fast states behind slow ones."""
+        found = _checked_parameters(self.name, "state", self.state)
+        return found | (_checked_parameters(self.name, "fast state", self.nested.state) if self.nested else {})
+
+    @property
+    def calibrated(self) -> dict[str, tuple[Parameter, float]]:
+        """Parameters and initial pools together."""
+        return self.parameter_table | self.state_parameters
+
+    @property
+    def forcing_quantities(self) -> dict[str, Quantity]:
+        """Quantities of the forcing of the (slow) step, by name."""
+        return _checked_quantities(self.name, "forcing", self.forcing)
+
+    @property
+    def flux_quantities(self) -> dict[str, Quantity]:
+        """Quantities of the fluxes of the (slow) step, by name."""
+        return _checked_quantities(self.name, "flux", self.fluxes)
+
+    def _check_step(self) -> None:
+        trace(self)  # costs milliseconds and finds misspelt fields at once

@@ -1,0 +1,294 @@
+"""From a declared step to small graphs of scalars: trace, differentiate, split by what varies, and list the instructions.
+
+A step is traced once with named 0-d tensors. What depends on the forcing alone is split off (``prepare``), and what depends
+on the parameters alone (``constants``), so that only the rest (``body``) is in the time loop. Derivatives are taken of the
+split parts, symbolically, before any code is generated.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.rewriting.utils import rewrite_graph
+from pytensor.graph.traversal import ancestors, toposort
+from pytensor.scalar.basic import ScalarType
+from pytensor.tensor.basic import ScalarFromTensor, TensorFromScalar
+from pytensor.tensor.elemwise import Elemwise
+
+from lsm_bayes.vocabulary import unknown
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Inputs by role, and outputs, all 0-d tensors."""
+
+    inputs: dict[str, list[Variable]]
+    outputs: list[Variable]
+
+    @property
+    def flat(self) -> list[Variable]:
+        """All inputs in the order of the roles."""
+        return [v for role in self.inputs.values() for v in role]
+
+
+@dataclass(frozen=True)
+class SplitStep:
+    """A step split into what leaves the time loop and what stays.
+
+    ``prepare`` maps the forcing to the columns that the loop reads, ``constants`` maps the parameters to the numbers that it
+    reads, ``body`` maps (state, column, constant[, outer]) to the next states followed by the outputs.
+    """
+
+    prepare: Graph
+    constants: Graph
+    body: Graph
+    n_state: int
+
+
+def _symbols(prefix: str, names: Sequence[str]) -> list[Variable]:
+    return [pt.dscalar(f"{prefix}_{name}") for name in names]
+
+
+def _outputs(model: str, role: str, owner: type, got: Any) -> list[Variable]:
+    if not isinstance(got, owner):
+        raise TypeError(f"{model}: the step returned {type(got).__name__} where {role} {owner.__name__} is expected; return {owner.__name__}(...)")
+    found = []
+    for name, value in zip(owner._fields, got, strict=True):  # type: ignore[attr-defined]
+        tensor = pt.as_tensor(value)
+        if tensor.type.ndim != 0:
+            raise TypeError(f"{model}: {role} {name!r} of the step has {tensor.type.ndim} dimensions; every output is a 0-d expression")
+        found.append(pt.cast(tensor, "float64"))
+    return found
+
+
+def _fold(names: Sequence[str], symbols: list[Variable], folded: Mapping[str, float]) -> tuple[list[Variable], list[Variable]]:
+    """Return the values to trace with, constants where folded, and the symbols that are left as inputs."""
+    values = [pt.constant(folded[n], dtype="float64") if n in folded else v for n, v in zip(names, symbols, strict=True)]
+    return values, [v for n, v in zip(names, symbols, strict=True) if n not in folded]
+
+
+def trace(model: Any, folded: Mapping[str, float] | None = None) -> tuple[Graph, Graph | None]:
+    """Call the step of a process model with symbols.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The declared model.
+    folded : mapping of str to float, optional
+        Forcing that is a constant of the kernel.
+
+    Returns
+    -------
+    tuple of Graph
+        The (slow) step with roles ``state``, ``forcing``, ``parameter`` and, when there is a nested step, ``fast`` and ``mean``
+        (outputs: next states, next fast states, fluxes); and the fast step or None.
+
+    Raises
+    ------
+    TypeError
+        When the step returns something else than declared; other errors name the model.
+    """
+    state, forcing, parameter = (_symbols(r, owner._fields) for r, owner in (("x", model.state), ("f", model.forcing), ("p", model.parameters)))
+    values, forcing = _fold(model.forcing._fields, forcing, folded or {})
+    x, f, p = model.state(*state), model.forcing(*values), model.parameters(*parameter)
+    nested = model.nested
+    if nested is None:
+        try:
+            got = model.step(x, f, p)
+        except AttributeError as error:
+            raise AttributeError(f"{model.name}: {_explain(error, model)}") from error
+        if not (isinstance(got, tuple) and len(got) == 2):
+            raise TypeError(f"{model.name}: the step returned {type(got).__name__}; it returns (State(...), Fluxes(...))")
+        outputs = _outputs(model.name, "state", model.state, got[0]) + _outputs(model.name, "flux", model.fluxes, got[1])
+        return Graph({"state": state, "forcing": forcing, "parameter": parameter}, outputs), None
+    fast, fast_forcing, mean = (_symbols(r, o._fields) for r, o in (("z", nested.state), ("g", nested.forcing), ("m", nested.fluxes)))
+    outer = _symbols("x", model.state._fields)
+    outer_parameter = _symbols("p", model.parameters._fields)
+    got = nested.step(nested.state(*fast), model.state(*outer), nested.forcing(*fast_forcing), model.parameters(*outer_parameter))
+    inner = Graph(
+        {"state": fast, "forcing": fast_forcing, "parameter": outer_parameter, "outer": outer},
+        _outputs(model.name, "fast state", nested.state, got[0]) + _outputs(model.name, "fast flux", nested.fluxes, got[1]),
+    )
+    fast_end = _symbols("z", nested.state._fields)
+    got = model.step(x, nested.state(*fast_end), nested.fluxes(*mean), f, p)
+    if not (isinstance(got, tuple) and len(got) == 3):
+        raise TypeError(f"{model.name}: the step of a model with a nested step returns (State, FastState, Fluxes)")
+    outputs = (
+        _outputs(model.name, "state", model.state, got[0])
+        + _outputs(model.name, "fast state", nested.state, got[1])
+        + _outputs(model.name, "flux", model.fluxes, got[2])
+    )
+    return Graph({"state": state, "fast": fast_end, "mean": mean, "forcing": forcing, "parameter": parameter}, outputs), inner
+
+
+def _explain(error: AttributeError, model: Any) -> str:
+    owners = {o.__name__: o for o in (model.state, model.forcing, model.parameters)}
+    owner = owners.get(type(error.obj).__name__)
+    return unknown(f"field of {type(error.obj).__name__}", error.name, owner._fields) if owner else str(error)
+
+
+def _rewritten(inputs: list[Variable], outputs: list[Variable]) -> tuple[list[Variable], list[Variable]]:
+    graph = rewrite_graph(FunctionGraph(inputs, outputs, clone=True), include=("canonicalize", "stabilize", "specialize"))
+    return list(graph.inputs), list(graph.outputs)
+
+
+def split(graph: Graph, outputs: Sequence[int], n_state: int) -> SplitStep:
+    """Split a traced step into forcing-only, parameter-only and remaining parts.
+
+    Parameters
+    ----------
+    graph : Graph
+        With roles ``state``, ``forcing``, ``parameter`` and optionally others, which stay in the body.
+    outputs : sequence of int
+        Which outputs are wanted, next states included.
+    n_state : int
+        How many of the first outputs are next states.
+
+    Returns
+    -------
+    SplitStep
+        The parts.
+    """
+    inputs, wanted = _rewritten(graph.flat, [graph.outputs[i] for i in outputs])
+    renamed = dict(zip((id(v) for v in graph.flat), inputs, strict=True))
+    roles = {role: [renamed[id(v)] for v in variables] for role, variables in graph.inputs.items()}
+    kind: dict[Variable, str] = {v: role for role, variables in roles.items() for v in variables}
+    frontier: dict[str, dict[Variable, None]] = {"forcing": {}, "parameter": {}}
+
+    def note(variable: Variable) -> None:
+        if not isinstance(variable, Constant) and kind[variable] in frontier:
+            frontier[kind[variable]].setdefault(variable)
+
+    for node in toposort(wanted):
+        kinds = {kind[v] for v in node.inputs if not isinstance(v, Constant)}
+        here = next(iter(kinds)) if len(kinds) == 1 else ("mixed" if kinds else "parameter")
+        here = here if here in frontier else "mixed"
+        for v in node.outputs:
+            kind[v] = here
+        if here == "mixed":
+            for v in node.inputs:
+                note(v)
+    for v in wanted:
+        note(v)
+    columns, numbers = list(frontier["forcing"]), list(frontier["parameter"])
+    new_columns = [pt.dscalar(f"g{i}") for i in range(len(columns))]
+    new_numbers = [pt.dscalar(f"q{i}") for i in range(len(numbers))]
+    replace = dict(zip([*columns, *numbers], [pt.cast(v, o.dtype) for v, o in zip([*new_columns, *new_numbers], [*columns, *numbers], strict=True)], strict=True))
+    body = clone_replace(wanted, replace=replace)
+    others = {role: v for role, v in roles.items() if role not in ("state", "forcing", "parameter")}
+    return SplitStep(
+        Graph({"forcing": roles["forcing"]}, columns),
+        Graph({"parameter": roles["parameter"]}, numbers),
+        Graph({"state": roles["state"], "column": new_columns, "constant": new_numbers} | others, list(body)),
+        n_state,
+    )
+
+
+def cotangents(outputs: Sequence[Variable], bars: Sequence[Variable | None], wrt: Sequence[Variable]) -> list[Variable]:
+    """Gradient of sum(bar * output): the cotangents of ``wrt``.
+
+    The sum, not ``pytensor.gradient.pullback`` with all outputs: where one output is an intermediate of another (GPP and NEE),
+    pullback takes the given cotangent in place of the accumulated one.
+    """
+    terms = [b * o for b, o in zip(bars, outputs, strict=True) if b is not None]
+    if not terms:
+        return [pt.constant(0.0) for _ in wrt]
+    return pytensor.grad(pt.add(*terms) if len(terms) > 1 else terms[0], list(wrt), disconnected_inputs="ignore")
+
+
+def tangents(outputs: Sequence[Variable], wrt: Sequence[Variable], dots: Sequence[Variable]) -> list[Variable]:
+    """Jacobian-vector products by differentiating the adjoint, which is linear in its cotangents."""
+    bars = [pt.dscalar(f"v{i}") for i in range(len(outputs))]
+    adjoint = cotangents(outputs, bars, wrt)
+    return cotangents(adjoint, list(dots), bars)
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One scalar operation: ``target = op(*arguments)``; arguments are names or literals."""
+
+    target: str
+    op: Any
+    node: Any
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Straight-line scalar code of a graph: named inputs, instructions, and the names or literals of the outputs."""
+
+    inputs: dict[str, list[str]]
+    instructions: tuple[Instruction, ...]
+    outputs: tuple[str, ...]
+
+
+def _literal(data: Any) -> str:
+    value = np.asarray(data).item()
+    if isinstance(value, bool):
+        return repr(value)
+    value = float(value) if isinstance(value, float) else value
+    return {"nan": "np.nan", "inf": "np.inf", "-inf": "-np.inf"}.get(repr(value), repr(value))
+
+
+def listing(graph: Graph) -> Listing:
+    """Rewrite a graph and write it down as scalar instructions, equal ones once.
+
+    Parameters
+    ----------
+    graph : Graph
+        Graph of 0-d tensors.
+
+    Returns
+    -------
+    Listing
+        The instructions in an order in which they can run.
+
+    Raises
+    ------
+    TypeError
+        When an operation is not elementwise; the message names it.
+    """
+    inputs, outputs = _rewritten(graph.flat, graph.outputs)
+    names: dict[Variable, str] = {}
+    by_role: dict[str, list[str]] = {}
+    position = iter(inputs)
+    for number, (role, variables) in enumerate(graph.inputs.items()):
+        by_role[role] = []
+        for i in range(len(variables)):
+            name = f"i{number}_{i}"
+            names[next(position)] = name
+            by_role[role].append(name)
+    seen: dict[tuple[Any, ...], str] = {}
+    instructions: list[Instruction] = []
+
+    def name(v: Variable) -> str:
+        if v not in names and isinstance(v, Constant):
+            names[v] = _literal(v.data)
+        return names[v]
+
+    for node in toposort(outputs, blockers=inputs):
+        arguments = tuple(name(v) for v in node.inputs)
+        if isinstance(node.op, ScalarFromTensor | TensorFromScalar):
+            names[node.outputs[0]] = arguments[0]
+            continue
+        if not isinstance(node.op, Elemwise) or len(node.outputs) != 1:
+            raise TypeError(f"the step uses {node.op}, which does not work on single numbers; write it with scalar arithmetic and pytensor.tensor functions")
+        op = node.op.scalar_op
+        scalar_node = op.make_node(*[ScalarType(v.dtype)() for v in node.inputs])
+        key = (type(op), scalar_node.outputs[0].type, str(op), arguments)
+        if key not in seen:
+            seen[key] = f"v{len(seen)}"
+            instructions.append(Instruction(seen[key], op, scalar_node, arguments))
+        names[node.outputs[0]] = seen[key]
+    return Listing(by_role, tuple(instructions), tuple(name(v) for v in outputs))
+
+
+def depends_on(outputs: Sequence[Variable], inputs: Sequence[Variable]) -> bool:
+    """Whether any output depends on any of the inputs."""
+    return not set(inputs).isdisjoint(ancestors(outputs))

@@ -1,0 +1,444 @@
+"""From graphs of scalars to Numba source: loops over time, with work that does not wait for the state in SIMD lanes.
+
+Every kernel here, forward, tangent or adjoint, is a recurrence: a few numbers ``r`` are carried through time, columns that vary
+in time are read, outputs are written or added up. Instructions are sorted by what they wait for:
+
+* *constant*: parameters alone; run once per member;
+* *before*: columns but not ``r``; run for a chunk of times at once, in lanes;
+* *carried*: what the next ``r`` needs; run one time after the other;
+* *behind*: outputs that ``r`` does not wait for; again for a chunk of times at once.
+
+In an adjoint the carried part is only the recursion of the cotangents: all derivatives are taken at stored states and need not
+wait. Members that share a time axis can instead be the lanes (`lane_kernel`): then everything of one time runs for 16 members at once.
+
+What LLVM needs before it vectorises such a loop: inlined functions, no calls to libm (see `lane_math`), one slice per role with
+constant offsets inside it, few distinct arrays in one loop.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba import njit
+from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
+
+from lsm_bayes import lane_math
+from lsm_bayes.graphs import Graph, Instruction, Listing, listing
+
+CHUNK = 64  # times that run in lanes; the buffers of a chunk stay in the first-level cache
+LANES = 16  # members that run in lanes; LLVM refuses trip counts below 16
+FASTMATH = {"contract", "nsz", "arcp"}  # NaN must stay NaN: no nnan, no ninf
+
+
+@cache
+def _inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    return njit(function, forceinline=True, fastmath=FASTMATH, error_model="numpy")
+
+
+def _operation(instruction: Instruction) -> tuple[Callable[..., Any], str]:
+    """Return the inlined Numba function of an instruction, and a string that changes when its meaning does."""
+    replaced = lane_math.REPLACED.get(type(instruction.op))
+    if replaced is not None:
+        return replaced, f"{type(instruction.op).__name__}/{lane_math.VERSION}"
+    function, key = numba_funcify_and_cache_key(instruction.op, node=instruction.node)
+    if key is None:
+        raise TypeError(f"PyTensor has no Numba form of {instruction.op} that can be cached; write the step without it")
+    dtypes = ",".join(v.dtype for v in (*instruction.node.inputs, *instruction.node.outputs))
+    return _inlined(function.py_func), f"{key}/{dtypes}"
+
+
+class Source:
+    """Source text under construction, with the functions that it calls and the hash of everything."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.scope: dict[str, Any] = {"np": np}
+        self._operations: dict[str, str] = {}
+        self._keys: list[str] = []
+
+    def operation(self, instruction: Instruction) -> str:
+        """Name under which the operation of an instruction can be called."""
+        function, key = _operation(instruction)
+        if key not in self._operations:
+            name = f"op{len(self._operations)}"
+            self._operations[key] = name
+            self._keys.append(key)
+            self.scope[name] = function
+        return self._operations[key]
+
+    def function(self, name: str, inputs: Sequence[str], instructions: Sequence[Instruction], outputs: Sequence[str]) -> None:
+        """Add a straight-line function to the scope; without outputs there is nothing to call."""
+        if not outputs:
+            return
+        body = [f"    {i.target} = {self.operation(i)}({', '.join(i.arguments)})" for i in instructions]
+        # + 0.0 makes a float of a literal or a bool, so that all outputs have one type.
+        returned = ", ".join(f"{o} + 0.0" for o in outputs)
+        text = "\n".join([f"def {name}({', '.join(inputs)}):", *body, f"    return ({returned},)"])
+        local: dict[str, Any] = {}
+        exec(compile(text, f"<{name}>", "exec"), self.scope, local)  # noqa: S102  generated above from the traced step
+        self._keys.append(text)
+        self.scope[name] = _inlined(local[name])
+
+    def add(self, *lines: str) -> None:
+        """Add lines of the kernel itself."""
+        self.lines.extend(lines)
+
+    def include(self, name: str, kernel: "Kernel") -> None:
+        """Make another kernel callable under a name."""
+        self.scope[name] = kernel.inner()
+        self._keys.append(f"{name}={kernel.key}")
+
+    def kernel(self, name: str) -> "Kernel":
+        """Close the source."""
+        text = "\n".join(self.lines) + "\n"
+        key = hashlib.sha256("\n".join([text, *self._keys, str(sorted(FASTMATH))]).encode()).hexdigest()
+        return Kernel(name, text, self.scope, key)
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """Generated source of one function, what it calls, and the hash of both."""
+
+    name: str
+    text: str
+    scope: dict[str, Any]
+    key: str
+
+    def python(self) -> Callable[..., Any]:
+        """Return the plain Python function."""
+        local: dict[str, Any] = {}
+        exec(compile(self.text, f"<{self.name}>", "exec"), self.scope, local)  # noqa: S102  generated, see Source
+        return local[self.name]
+
+    def inner(self) -> Callable[..., Any]:
+        """Return a Numba function that other kernels call."""
+        return njit(self.python(), fastmath=FASTMATH, error_model="numpy")
+
+    def compiled(self) -> Callable[..., Any]:
+        """Return a Numba function that Python can call."""
+        return self.inner()
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """What one kernel computes.
+
+    Parameters
+    ----------
+    constants : Graph
+        ``parameter`` -> constants of the loop.
+    body : Graph
+        Roles ``state`` (carried), ``constant``, and one role for each array that varies in time; outputs are the next carried
+        numbers, then ``n_written`` outputs that are written for each time, then those that are added up over time.
+    n_written : int
+        Number of outputs written for each time.
+    after : Graph or None
+        Roles ``parameter`` and ``sum``: what is returned in place of the sums (the cotangents of the parameters).
+    reverse : bool
+        Whether time runs backward.
+    keep : int
+        Carried numbers are returned at every ``keep``-th time; 0 for never.
+    """
+
+    name: str
+    constants: Graph
+    body: Graph
+    n_written: int
+    after: Graph | None = None
+    reverse: bool = False
+    keep: int = 1
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    constant: list[Instruction]
+    before: list[Instruction]
+    carried: list[Instruction]
+    behind: list[Instruction]
+
+
+def _sort(code: Listing, n_carried: int) -> _Sorted:
+    kind = dict.fromkeys(code.inputs["state"], "carried") | dict.fromkeys(code.inputs["constant"], "constant")
+    for role, names in code.inputs.items():
+        if role not in ("state", "constant"):
+            kind |= dict.fromkeys(names, "before")
+    for i in code.instructions:
+        kinds = {kind[a] for a in i.arguments if a in kind}
+        kind[i.target] = "carried" if "carried" in kinds else "before" if "before" in kinds else "constant"
+    by_target = {i.target: i for i in code.instructions}
+    needed: set[str] = set()
+    queue = [o for o in code.outputs[:n_carried] if o in by_target]
+    while queue:
+        target = queue.pop()
+        if target not in needed and target in by_target:
+            needed.add(target)
+            queue.extend(by_target[target].arguments)
+    users: dict[str, list[str]] = {}
+    for i in code.instructions:
+        for a in i.arguments:
+            users.setdefault(a, []).append(i.target)
+    behind = {i.target for i in code.instructions if kind[i.target] == "carried" and i.target not in needed}
+    # What only the part behind needs is computed there: no trip through a buffer.
+    for i in reversed(code.instructions):
+        if kind[i.target] == "before" and i.target not in needed and all(u in behind for u in users.get(i.target, ())):
+            behind.add(i.target)
+    groups: dict[str, list[Instruction]] = {"constant": [], "before": [], "carried": [], "behind": []}
+    for i in code.instructions:
+        groups["behind" if i.target in behind else kind[i.target]].append(i)
+    return _Sorted(groups["constant"], groups["before"], groups["carried"], groups["behind"])
+
+
+def _used(instructions: Sequence[Instruction], outputs: Sequence[str]) -> dict[str, None]:
+    return dict.fromkeys([a for i in instructions for a in i.arguments] + list(outputs))
+
+
+def _call(target: Sequence[str], function: str, arguments: Sequence[str]) -> str:
+    return f"{', '.join(target)}, = {function}({', '.join(arguments)})"
+
+
+class _Plan:
+    """Names and places shared by the two loop forms of one recurrence."""
+
+    def __init__(self, r: Recurrence) -> None:
+        self.r = r
+        self.source = Source()
+        self.code = listing(r.body)
+        self.n_carried = len(self.code.inputs["state"])
+        self.sorted = _sort(self.code, self.n_carried)
+        self.next = self.code.outputs[: self.n_carried]
+        self.written = self.code.outputs[self.n_carried : self.n_carried + r.n_written]
+        self.summed = self.code.outputs[self.n_carried + r.n_written :]
+        self.states = self.code.inputs["state"]
+        self.roles = [role for role in self.code.inputs if role not in ("state", "constant")]
+        used = _used(self.code.instructions, self.code.outputs)
+        self.columns = [(role, j, name) for role in self.roles for j, name in enumerate(self.code.inputs[role]) if name in used]
+        s = self.source
+        constants = listing(r.constants)
+        self.parameters = [f"p{i}" for i in range(len(constants.inputs["parameter"]))]
+        rename = dict(zip(constants.inputs["parameter"], self.parameters, strict=True))
+        s.function("constants", constants.inputs["parameter"], constants.instructions, constants.outputs)
+        self.numbers = list(self.code.inputs["constant"])
+        self.parameters = [rename[n] for n in constants.inputs["parameter"]]
+        # Constants that the body forms from constants: literals excepted, they travel as arguments.
+        wanted = _used([*self.sorted.before, *self.sorted.carried, *self.sorted.behind], self.code.outputs)
+        self.more = [i.target for i in self.sorted.constant if i.target in wanted]
+        s.function("more_constants", self.numbers, self.sorted.constant, self.more)
+        self.held = [*self.numbers, *self.more]
+        self.n_sums = len(self.summed)
+        if r.after is not None:
+            after = listing(r.after)
+            s.function("after", [*after.inputs["parameter"], *after.inputs["sum"]], after.instructions, after.outputs)
+            self.n_returned = len(after.outputs)
+        else:
+            self.n_returned = self.n_sums
+
+    def held_used(self, instructions: Sequence[Instruction], outputs: Sequence[str]) -> list[str]:
+        used = _used(instructions, outputs)
+        return [h for h in self.held if h in used]
+
+    def head(self) -> None:
+        """Signature, sizes and results."""
+        r, s = self.r, self.source
+        s.add(f"def {r.name}(parameter, initial, {', '.join(self.roles)}, n, members):")
+        keep = f"states = np.empty(({self.n_carried}, {'n + 1' if r.keep == 1 else f'(n + {r.keep - 1}) // {r.keep} + 1'}, members))" if r.keep else ""
+        s.add(*([f"    {keep}"] if keep else []))
+        if r.n_written:
+            s.add(f"    written = np.empty(({r.n_written}, n, members))")
+        if self.n_returned:
+            s.add(f"    sums = np.zeros(({self.n_returned}, members))")
+        s.add(f"    last = np.empty(({self.n_carried}, members))")
+
+    def tail(self) -> None:
+        """Return statement."""
+        r = self.r
+        parts = [*(["states"] if r.keep else []), *(["written"] if r.n_written else []), *(["sums"] if self.n_returned else []), "last"]
+        self.source.add(f"    return ({', '.join(parts)},)")
+
+
+def scalar_kernel(r: Recurrence) -> Kernel:
+    """Generate the loop for one member after the other, with chunks of times in lanes.
+
+    Parameters
+    ----------
+    r : Recurrence
+        What to compute.
+
+    Returns
+    -------
+    Kernel
+        Function of ``parameter (n_parameter, members)``, ``initial (n_carried, members)``, one array ``(k, n or n + 1, members or 1)``
+        for each role, the number of times and of members. It returns the kept states, the written outputs, the sums and
+        the last carried numbers, as far as they exist.
+    """
+    plan = _Plan(r)
+    s, c, o = plan.source, plan.code, plan.sorted
+    place = {name: f"window[{k * CHUNK} + i]" for k, (_, _, name) in enumerate(plan.columns)}
+    later = _used([*o.carried, *o.behind], c.outputs)
+    from_before = [i.target for i in o.before if i.target in later]
+    place |= {name: f"ahead[{k * CHUNK} + i]" for k, name in enumerate(from_before)}
+    used_behind = _used(o.behind, [*plan.written, *plan.summed])
+    from_carried = [i.target for i in o.carried if i.target in used_behind]
+    place |= {name: f"seen[{k * CHUNK} + i]" for k, name in enumerate([*plan.states, *from_carried])}
+
+    def stage(name: str, instructions: Sequence[Instruction], outputs: Sequence[str], local: Sequence[str] = ()) -> list[str]:
+        """Define the function of a stage and return the arguments of its call."""
+        used = _used(instructions, outputs)
+        made = {i.target for i in instructions}
+        inputs = [n for n in used if n not in made and (n in place or n in plan.held or n in local)]
+        s.function(name, inputs, instructions, outputs)
+        return [n if (n in plan.held or n in local) else place[n] for n in inputs]
+
+    plan.head()
+    outputs_behind = [*plan.written, *plan.summed]
+    n_made = len(outputs_behind)
+    s.add(f"    window = np.empty({max(1, len(plan.columns)) * CHUNK})")
+    s.add(f"    ahead = np.empty({max(1, len(from_before)) * CHUNK})")
+    s.add(f"    seen = np.empty({max(1, len(plan.states) + len(from_carried)) * CHUNK})")
+    s.add(f"    made = np.empty({max(1, n_made) * CHUNK})")
+    s.add("    for b in range(members):")
+    for i, p in enumerate(plan.parameters):
+        s.add(f"        {p} = parameter[{i}, b]")
+    if plan.numbers:
+        s.add("        " + _call(plan.numbers, "constants", plan.parameters))
+    if plan.more:
+        s.add("        " + _call(plan.more, "more_constants", plan.numbers))
+    for i, x in enumerate(plan.states):
+        s.add(f"        {x} = initial[{i}, b]")
+    for role in plan.roles:
+        s.add(f"        b_{role} = b if {role}.shape[2] > 1 else 0")
+    if plan.summed:
+        s.add(f"        for i in range({n_made * CHUNK}):", "            made[i] = 0.0")
+    s.add(f"        for start in range(0, n, {CHUNK}):")
+    s.add(f"            m = min({CHUNK}, n - start)")
+    time = "n - 1 - start - i" if r.reverse else "start + i"
+    for k, (role, j, _) in enumerate(plan.columns):
+        s.add("            for i in range(m):", f"                window[{k * CHUNK} + i] = {role}[{j}, {time}, b_{role}]")
+    if from_before:
+        arguments = stage("before", o.before, from_before)
+        s.add("            for i in range(m):", "                " + _call([f"ahead[{k * CHUNK} + i]" for k in range(len(from_before))], "before", arguments))
+    next_names = [f"{x}_next" for x in plan.states]
+    arguments = stage("carried", o.carried, [*plan.next, *from_carried], plan.states)
+    s.add("            for i in range(m):")
+    s.add(*(f"                seen[{k * CHUNK} + i] = {x}" for k, x in enumerate(plan.states)))
+    kept = [f"seen[{(k + len(plan.states)) * CHUNK} + i]" for k in range(len(from_carried))]
+    s.add("                " + _call([*next_names, *kept], "carried", arguments))
+    s.add(*(f"                {x} = {y}" for x, y in zip(plan.states, next_names, strict=True)))
+    if outputs_behind:
+        arguments = stage("behind", o.behind, outputs_behind)
+        made = [f"y{k}" for k in range(n_made)]
+        s.add("            for i in range(m):", "                " + _call(made, "behind", arguments))
+        s.add(*(f"                made[{k * CHUNK} + i] {'=' if k < r.n_written else '+='} y{k}" for k in range(n_made)))
+        for k in range(r.n_written):
+            s.add("            for i in range(m):", f"                written[{k}, {time}, b] = made[{k * CHUNK} + i]")
+    if r.keep == 1:
+        for k in range(plan.n_carried):
+            s.add("            for i in range(m):", f"                states[{k}, {time}, b] = seen[{k * CHUNK} + i]")
+    elif r.keep:
+        s.add(f"            if start % {r.keep} == 0:")
+        s.add(*(f"                states[{k}, start // {r.keep}, b] = seen[{k * CHUNK}]" for k in range(plan.n_carried)))
+    for k, x in enumerate(plan.states):
+        s.add(*([f"        states[{k}, states.shape[1] - 1, b] = {x}"] if r.keep else []), f"        last[{k}, b] = {x}")
+    if plan.summed:
+        for k in range(plan.n_sums):
+            s.add(f"        s{k} = 0.0", f"        for i in range({CHUNK}):", f"            s{k} += made[{(r.n_written + k) * CHUNK} + i]")
+        names = [f"s{k}" for k in range(plan.n_sums)]
+        if r.after is None:
+            s.add(*(f"        sums[{k}, b] = s{k}" for k in range(plan.n_sums)))
+        else:
+            s.add("        " + _call([f"sums[{k}, b]" for k in range(plan.n_returned)], "after", [*plan.parameters, *names]))
+    elif r.after is not None:
+        pass
+    plan.tail()
+    return s.kernel(r.name)
+
+
+def lane_kernel(r: Recurrence) -> Kernel:
+    """Generate the loop for blocks of members that share a time axis, all of one time in lanes.
+
+    Parameters
+    ----------
+    r : Recurrence
+        What to compute.
+
+    Returns
+    -------
+    Kernel
+        The same signature and results as `scalar_kernel`.
+    """
+    plan = _Plan(r)
+    s, c, o = plan.source, plan.code, plan.sorted
+    instructions = [*o.before, *o.carried, *o.behind]
+    order = {i.target: k for k, i in enumerate(c.instructions)}
+    instructions.sort(key=lambda i: order[i.target])
+    outputs = [*plan.next, *plan.written, *plan.summed]
+    place = {name: f"window[{k * LANES} + i]" for k, (_, _, name) in enumerate(plan.columns)}
+    place |= {name: f"now[{k * LANES} + i]" for k, name in enumerate(plan.states)}
+    held = plan.held_used(instructions, outputs)
+    place |= {name: f"fixed[{k * LANES} + i]" for k, name in enumerate(held)}
+    used = _used(instructions, outputs)
+    made_here = {i.target for i in instructions}
+    inputs = [name for name in used if name not in made_here and name in place]
+    s.function("whole", inputs, instructions, outputs)
+    n_next, n_out = plan.n_carried, len(outputs)
+    plan.head()
+    s.add(f"    window = np.zeros({max(1, len(plan.columns)) * LANES})")
+    s.add(f"    fixed = np.zeros({max(1, len(held)) * LANES})")
+    s.add(f"    now = np.zeros({n_next * LANES})")
+    s.add(f"    made = np.zeros({n_out * LANES})")
+    s.add(f"    for first in range(0, members, {LANES}):")
+    s.add(f"        count = min({LANES}, members - first)")
+    s.add(f"        for i in range({LANES}):")
+    s.add("            b = first + min(i, count - 1)")  # idle lanes repeat the last member: no NaN slow path
+    for k, p in enumerate(plan.parameters):
+        s.add(f"            {p} = parameter[{k}, b]")
+    if plan.numbers:
+        s.add("            " + _call(plan.numbers, "constants", plan.parameters))
+    if plan.more:
+        s.add("            " + _call(plan.more, "more_constants", plan.numbers))
+    s.add(*(f"            fixed[{k * LANES} + i] = {name}" for k, name in enumerate(held)))
+    s.add(*(f"            now[{k * LANES} + i] = initial[{k}, b]" for k in range(n_next)))
+    if plan.summed:
+        s.add(f"        for i in range({(n_next + r.n_written) * LANES}, {n_out * LANES}):", "            made[i] = 0.0")
+    s.add("        for step in range(n):")
+    s.add(f"            t = {'n - 1 - step' if r.reverse else 'step'}")
+    by_role: dict[str, list[tuple[int, int]]] = {}
+    for k, (role, j, _) in enumerate(plan.columns):
+        by_role.setdefault(role, []).append((k, j))
+    for role, columns in by_role.items():
+        s.add(f"            if {role}.shape[2] == 1:")
+        for k, j in columns:
+            s.add(f"                value = {role}[{j}, t, 0]", f"                for i in range({LANES}):", f"                    window[{k * LANES} + i] = value")
+        s.add(f"            elif count == {LANES}:")
+        for k, j in columns:
+            s.add(f"                for i in range({LANES}):", f"                    window[{k * LANES} + i] = {role}[{j}, t, first + i]")
+        s.add("            else:")
+        s.add(f"                for i in range({LANES}):", "                    b = first + min(i, count - 1)")
+        s.add(*(f"                    window[{k * LANES} + i] = {role}[{j}, t, b]" for k, j in columns))
+    if r.keep == 1:
+        for k in range(n_next):
+            s.add("            for i in range(count):", f"                states[{k}, t, first + i] = now[{k * LANES} + i]")
+    elif r.keep:
+        s.add(f"            if t % {r.keep} == 0:")
+        for k in range(n_next):
+            s.add("                for i in range(count):", f"                    states[{k}, t // {r.keep}, first + i] = now[{k * LANES} + i]")
+    s.add(f"            for i in range({LANES}):")
+    names = [f"y{k}" for k in range(n_out)]
+    s.add("                " + _call(names, "whole", [place[name] for name in inputs]))
+    s.add(*(f"                made[{k * LANES} + i] {'=' if k < n_next + r.n_written else '+='} y{k}" for k in range(n_out)))
+    s.add(f"            for i in range({n_next * LANES}):", "                now[i] = made[i]")
+    for k in range(r.n_written):
+        s.add("            for i in range(count):", f"                written[{k}, t, first + i] = made[{(n_next + k) * LANES} + i]")
+    s.add("        for i in range(count):")
+    if r.keep:
+        s.add(*(f"            states[{k}, states.shape[1] - 1, first + i] = now[{k * LANES} + i]" for k in range(n_next)))
+    s.add(*(f"            last[{k}, first + i] = now[{k * LANES} + i]" for k in range(n_next)))
+    offset = n_next + r.n_written
+    if plan.summed and r.after is None:
+        s.add(*(f"            sums[{k}, first + i] = made[{(offset + k) * LANES} + i]" for k in range(plan.n_sums)))
+    elif r.after is not None and plan.n_sums:
+        s.add("            " + _call([f"sums[{k}, first + i]" for k in range(plan.n_returned)], "after", [*(f"parameter[{k}, first + i]" for k in range(len(plan.parameters))), *(f"made[{(offset + k) * LANES} + i]" for k in range(plan.n_sums))]))
+    plan.tail()
+    return s.kernel(r.name)

@@ -1,0 +1,238 @@
+"""DALEC-CDEA (DALEC2, CARDAMOM model 400): six carbon pools, ACM photosynthesis, analytical phenology, fire.
+
+Bloom & Williams (2015), doi 10.5194/bg-12-1299-2015; fire as in Bloom et al. (2016), doi 10.1073/pnas.1515160113. Pools are
+gC m-2, fluxes gC m-2 d-1. Each step of `step_length` days starts from the pools at its beginning; fire acts last, on the
+pools after all other fluxes.
+
+Traps. The reference temperature of decomposition is 0 degC: ``exp(temperature_exponent * mean temperature)``. The three
+allocation fractions are nested: foliage of NPP, labile of what is left, roots of what is left then; wood takes the rest. The
+onset and fall days repeat every 365.25 days. The canopy is bistable: a small initial foliage may never recover.
+"""
+
+import math
+from typing import Annotated, Any, NamedTuple
+
+import pytensor.tensor as pt
+
+from lsm_bayes.declare import Budget, Parameter, Prior, ProcessModel
+from lsm_bayes.processes import acm, cdea_phenology, fire, turnover
+
+LABILE_LIFESPAN = 1.001  # yr
+RESILIENCE = 0.5
+COMPLETENESS = {"labile": 0.1, "foliage": 0.9, "root": 0.1, "wood": 0.1, "litter": 0.5, "soil": 0.01}
+
+
+class Parameters(NamedTuple):
+    """Parameters; bounds are those of CARDAMOM."""
+
+    decomposition_rate: Annotated[float, Parameter("d-1", (1e-5, 0.01), "litter decomposed to soil organic matter per day at 0 degC")] = 1e-3
+    f_auto: Annotated[float, Parameter("1", (0.2, 0.8), "autotrophic respiration as a fraction of GPP", level="pft")] = 0.5
+    f_foliage: Annotated[float, Parameter("1", (0.01, 0.5), "fraction of NPP allocated directly to leaves", level="pft")] = 0.1
+    f_roots: Annotated[float, Parameter("1", (0.01, 1.0), "fraction to fine roots of the NPP that leaves and labile pool leave over", level="pft")] = 0.4
+    leaf_lifespan: Annotated[float, Parameter("yr", (1.001, 8.0), "leaf lifespan", level="pft")] = 1.5
+    wood_turnover: Annotated[float, Parameter("d-1", (2.5e-5, 1e-3), "fraction of wood lost per day", level="pft")] = 1e-4
+    root_turnover: Annotated[float, Parameter("d-1", (1e-4, 0.01), "fraction of fine roots lost per day", level="pft")] = 2e-3
+    litter_mineralisation: Annotated[float, Parameter("d-1", (1e-4, 0.01), "fraction of litter respired per day at 0 degC")] = 5e-3
+    soil_mineralisation: Annotated[float, Parameter("d-1", (1e-7, 1e-3), "fraction of soil organic matter respired per day at 0 degC")] = 5e-5
+    temperature_exponent: Annotated[float, Parameter("1 / delta_degC", (0.018, 0.08), "exponential temperature sensitivity of decomposition", level="global")] = 0.04
+    canopy_efficiency: Annotated[float, Parameter("1", (5.0, 50.0), "canopy efficiency of photosynthesis, ACM coefficient a1", level="pft")] = 20.0
+    leaf_onset_day: Annotated[float, Parameter("d", (365.25, 1461.0), "day of the largest labile release", Prior("uniform"), period=365.25)] = 425.0
+    f_labile: Annotated[float, Parameter("1", (0.01, 0.5), "fraction to the labile pool of the NPP that direct allocation to leaves leaves over", level="pft")] = 0.1
+    labile_release_period: Annotated[float, Parameter("d", (10.0, 100.0), "duration of the labile release", level="pft")] = 35.0
+    leaf_fall_day: Annotated[float, Parameter("d", (365.25, 1461.0), "day of the largest leaf fall", Prior("uniform"), period=365.25)] = 645.0
+    leaf_fall_period: Annotated[float, Parameter("d", (20.0, 150.0), "duration of leaf fall", level="pft")] = 60.0
+    leaf_mass_area: Annotated[float, Parameter("gC m-2", (5.0, 200.0), "leaf carbon per leaf area", level="pft")] = 60.0
+
+
+class State(NamedTuple):
+    """Pools; the declarations are those of the initial values."""
+
+    labile_carbon: Annotated[float, Parameter("gC m-2", (1.0, 2000.0), "carbon in the labile pool at the start")] = 80.0
+    foliage_carbon: Annotated[float, Parameter("gC m-2", (1.0, 2000.0), "carbon in leaves at the start")] = 100.0
+    root_carbon: Annotated[float, Parameter("gC m-2", (1.0, 2000.0), "carbon in fine roots at the start")] = 120.0
+    wood_carbon: Annotated[float, Parameter("gC m-2", (1.0, 1e5), "carbon in wood at the start")] = 5000.0
+    litter_carbon: Annotated[float, Parameter("gC m-2", (1.0, 2000.0), "carbon in litter at the start")] = 150.0
+    soil_carbon: Annotated[float, Parameter("gC m-2", (1.0, 2e5), "carbon in soil organic matter at the start")] = 9000.0
+
+
+class Forcing(NamedTuple):
+    """Drivers of one step."""
+
+    day_number: float
+    day_of_year: float
+    air_temperature_min: float
+    air_temperature_max: float
+    shortwave_down: float
+    co2: float
+    burned_area: float
+    latitude: float
+    step_length: float
+
+
+class Fluxes(NamedTuple):
+    """Fluxes of one step, means over it; LAI at its start."""
+
+    nee: Any
+    nbe: Any
+    gpp: Any
+    reco: Any
+    lai: Any
+    autotrophic_respiration: Any
+    litter_respiration: Any
+    soil_respiration: Any
+    allocation_to_foliage: Any
+    allocation_to_labile: Any
+    allocation_to_roots: Any
+    allocation_to_wood: Any
+    labile_release: Any
+    leaf_litterfall: Any
+    wood_litterfall: Any
+    root_litterfall: Any
+    litter_decomposition: Any
+    temperature_factor: Any
+    leaf_fall_factor: Any
+    labile_release_factor: Any
+    fire_emission: Any
+    fire_emission_labile: Any
+    fire_emission_foliage: Any
+    fire_emission_root: Any
+    fire_emission_wood: Any
+    fire_emission_litter: Any
+    fire_emission_soil: Any
+    fire_labile_to_litter: Any
+    fire_foliage_to_litter: Any
+    fire_root_to_litter: Any
+    fire_wood_to_soil: Any
+    fire_litter_to_soil: Any
+
+
+def _step(pi: float, x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes]:
+    days = f.step_length
+    lai = x.foliage_carbon / p.leaf_mass_area
+    hours = acm.day_length(f.day_of_year, f.latitude, pi)
+    gpp = acm.gross_primary_production(lai, f.air_temperature_max, f.air_temperature_min, f.shortwave_down, f.co2, hours, p.canopy_efficiency)
+    warmth = pt.exp(p.temperature_exponent * (0.5 * (f.air_temperature_max + f.air_temperature_min)))
+
+    # Allocation: nested fractions of NPP, written as fractions of GPP so that they leave the time loop.
+    to_npp = 1.0 - p.f_auto
+    to_foliage = to_npp * p.f_foliage
+    to_labile = (to_npp - to_foliage) * p.f_labile
+    to_roots = (to_npp - to_foliage - to_labile) * p.f_roots
+    respired = p.f_auto * gpp
+    foliage_in, labile_in, roots_in = to_foliage * gpp, to_labile * gpp, to_roots * gpp
+    wood_in = (to_npp - to_foliage - to_labile - to_roots) * gpp
+
+    fall = cdea_phenology.event_rate(f.day_number, p.leaf_fall_day, p.leaf_fall_period, p.leaf_lifespan, pi)
+    release = cdea_phenology.event_rate(f.day_number, p.leaf_onset_day, p.labile_release_period, LABILE_LIFESPAN, pi)
+    released = x.labile_carbon * turnover.loss_rate(release, days)
+    leaf_litter = x.foliage_carbon * turnover.loss_rate(fall, days)
+    wood_litter = x.wood_carbon * turnover.loss_rate(p.wood_turnover, days)
+    root_litter = x.root_carbon * turnover.loss_rate(p.root_turnover, days)
+    litter_respired = x.litter_carbon * turnover.loss_rate(warmth * p.litter_mineralisation, days)
+    soil_respired = x.soil_carbon * turnover.loss_rate(warmth * p.soil_mineralisation, days)
+    decomposed = x.litter_carbon * turnover.loss_rate(warmth * p.decomposition_rate, days)
+
+    before_fire = {
+        "labile": x.labile_carbon + days * (labile_in - released),
+        "foliage": x.foliage_carbon + days * (foliage_in - leaf_litter + released),
+        "root": x.root_carbon + days * (roots_in - root_litter),
+        "wood": x.wood_carbon + days * (wood_in - wood_litter),
+        "litter": x.litter_carbon + days * (leaf_litter + root_litter - litter_respired - decomposed),
+        "soil": x.soil_carbon + days * (decomposed - soil_respired + wood_litter),
+    }
+    burnt = {k: fire.combustion(c, f.burned_area, COMPLETENESS[k], days) for k, c in before_fire.items()}
+    killed = {k: fire.mortality(c, f.burned_area, COMPLETENESS[k], RESILIENCE, days) for k, c in before_fire.items() if k != "soil"}
+    after = {k: c - days * (burnt[k] + killed.get(k, 0.0)) for k, c in before_fire.items()}
+    after["litter"] = after["litter"] + days * (killed["labile"] + killed["foliage"] + killed["root"])
+    after["soil"] = after["soil"] + days * (killed["wood"] + killed["litter"])
+
+    emission = burnt["labile"] + burnt["foliage"] + burnt["root"] + burnt["wood"] + burnt["litter"] + burnt["soil"]
+    reco = respired + litter_respired + soil_respired
+    nee = reco - gpp
+    return State(**{f"{k}_carbon": c for k, c in after.items()}), Fluxes(
+        nee=nee,
+        nbe=nee + emission,
+        gpp=gpp,
+        reco=reco,
+        lai=lai,
+        autotrophic_respiration=respired,
+        litter_respiration=litter_respired,
+        soil_respiration=soil_respired,
+        allocation_to_foliage=foliage_in,
+        allocation_to_labile=labile_in,
+        allocation_to_roots=roots_in,
+        allocation_to_wood=wood_in,
+        labile_release=released,
+        leaf_litterfall=leaf_litter,
+        wood_litterfall=wood_litter,
+        root_litterfall=root_litter,
+        litter_decomposition=decomposed,
+        temperature_factor=warmth,
+        leaf_fall_factor=fall,
+        labile_release_factor=release,
+        fire_emission=emission,
+        **{f"fire_emission_{k}": c for k, c in burnt.items()},
+        fire_labile_to_litter=killed["labile"],
+        fire_foliage_to_litter=killed["foliage"],
+        fire_root_to_litter=killed["root"],
+        fire_wood_to_soil=killed["wood"],
+        fire_litter_to_soil=killed["litter"],
+    )
+
+
+def step(x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes]:
+    """Advance the pools by one step.
+
+    Parameters
+    ----------
+    x : State
+        Pools at the start, gC m-2.
+    f : Forcing
+        Drivers of the step.
+    p : Parameters
+        Parameters.
+
+    Returns
+    -------
+    tuple of State and Fluxes
+        Pools at the end, and the fluxes of the step (Bloom & Williams 2015, table 1 and appendix A).
+    """
+    return _step(math.pi, x, f, p)
+
+
+def original_step(x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes]:
+    """Advance the pools as CARDAMOM's source does, with pi = 3.1415927 (a difference of 1e-8).
+
+    Parameters
+    ----------
+    x : State
+        Pools at the start, gC m-2.
+    f : Forcing
+        Drivers of the step.
+    p : Parameters
+        Parameters.
+
+    Returns
+    -------
+    tuple of State and Fluxes
+        As `step`.
+    """
+    return _step(3.1415927, x, f, p)
+
+
+_POOLS = tuple(State._fields)
+_DECLARED = dict(
+    parameters=Parameters,
+    state=State,
+    forcing=Forcing,
+    fluxes=Fluxes,
+    citations=(
+        "Williams et al. (1997), Ecological Applications 7, 882-894: photosynthesis (ACM)",
+        "Bloom & Williams (2015), Biogeosciences 12, 1299-1315, doi 10.5194/bg-12-1299-2015: DALEC2",
+        "Bloom et al. (2016), PNAS 113, 1285-1290, doi 10.1073/pnas.1515160113: fire",
+    ),
+    budgets={"carbon": Budget(_POOLS, ("gpp",), ("reco", "fire_emission"))},
+    folded=("step_length", "burned_area"),
+)
+DALEC_CDEA = ProcessModel(name="dalec_cdea", title="DALEC-CDEA (CARDAMOM 400)", step=step, **_DECLARED)  # type: ignore[arg-type]
+DALEC_CDEA_ORIGINAL = ProcessModel(name="dalec_cdea_original", title="DALEC-CDEA with the rounded pi of the C source", step=original_step, **_DECLARED)  # type: ignore[arg-type]
