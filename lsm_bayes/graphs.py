@@ -206,7 +206,10 @@ def tangents(outputs: Sequence[Variable], wrt: Sequence[Variable], dots: Sequenc
     """Jacobian-vector products by differentiating the adjoint, which is linear in its cotangents."""
     bars = [pt.dscalar(f"v{i}") for i in range(len(outputs))]
     adjoint = cotangents(outputs, bars, wrt)
-    return cotangents(adjoint, list(dots), bars)
+    found = cotangents(adjoint, list(dots), bars)
+    # The result does not depend on the cotangents, but the graph may still mention them.
+    zeros = {v: pt.constant(0.0, dtype="float64") for v in bars}
+    return list(clone_replace(found, replace=zeros))
 
 
 @dataclass(frozen=True)

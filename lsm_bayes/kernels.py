@@ -199,6 +199,17 @@ def _call(target: Sequence[str], function: str, arguments: Sequence[str]) -> str
     return f"{', '.join(target)}, = {function}({', '.join(arguments)})"
 
 
+def _runs(columns: Sequence[tuple[str, int, str]]) -> list[tuple[str, int, int, int]]:
+    """Group columns into runs (role, place of the first, its row, length), so that one loop copies a run: short code compiles fast."""
+    found: list[tuple[str, int, int, int]] = []
+    for k, (role, j, _) in enumerate(columns):
+        if found and found[-1][0] == role and found[-1][2] + found[-1][3] == j:
+            found[-1] = (*found[-1][:3], found[-1][3] + 1)
+        else:
+            found.append((role, k, j, 1))
+    return found
+
+
 class _Plan:
     """Names and places shared by the two loop forms of one recurrence."""
 
@@ -314,8 +325,9 @@ def scalar_kernel(r: Recurrence) -> Kernel:
     s.add(f"        for start in range(0, n, {CHUNK}):")
     s.add(f"            m = min({CHUNK}, n - start)")
     time = "n - 1 - start - i" if r.reverse else "start + i"
-    for k, (role, j, _) in enumerate(plan.columns):
-        s.add("            for i in range(m):", f"                window[{k * CHUNK} + i] = {role}[{j}, {time}, b_{role}]")
+    for role, k, j, count in _runs(plan.columns):
+        s.add(f"            for k in range({count}):", "                for i in range(m):")
+        s.add(f"                    window[{k * CHUNK} + k * {CHUNK} + i] = {role}[{j} + k, {time}, b_{role}]")
     if from_before:
         arguments = stage("before", o.before, from_before)
         s.add("            for i in range(m):", "                " + _call([f"ahead[{k * CHUNK} + i]" for k in range(len(from_before))], "before", arguments))
@@ -331,26 +343,24 @@ def scalar_kernel(r: Recurrence) -> Kernel:
         made = [f"y{k}" for k in range(n_made)]
         s.add("            for i in range(m):", "                " + _call(made, "behind", arguments))
         s.add(*(f"                made[{k * CHUNK} + i] {'=' if k < r.n_written else '+='} y{k}" for k in range(n_made)))
-        for k in range(r.n_written):
-            s.add("            for i in range(m):", f"                written[{k}, {time}, b] = made[{k * CHUNK} + i]")
+        if r.n_written:
+            s.add(f"            for k in range({r.n_written}):", "                for i in range(m):", f"                    written[k, {time}, b] = made[k * {CHUNK} + i]")
     if r.keep == 1:
-        for k in range(plan.n_carried):
-            s.add("            for i in range(m):", f"                states[{k}, {time}, b] = seen[{k * CHUNK} + i]")
+        s.add(f"            for k in range({plan.n_carried}):", "                for i in range(m):", f"                    states[k, {time}, b] = seen[k * {CHUNK} + i]")
     elif r.keep:
         s.add(f"            if start % {r.keep} == 0:")
         s.add(*(f"                states[{k}, start // {r.keep}, b] = seen[{k * CHUNK}]" for k in range(plan.n_carried)))
     for k, x in enumerate(plan.states):
         s.add(*([f"        states[{k}, states.shape[1] - 1, b] = {x}"] if r.keep else []), f"        last[{k}, b] = {x}")
     if plan.summed:
-        for k in range(plan.n_sums):
-            s.add(f"        s{k} = 0.0", f"        for i in range({CHUNK}):", f"            s{k} += made[{(r.n_written + k) * CHUNK} + i]")
-        names = [f"s{k}" for k in range(plan.n_sums)]
+        # The sum of each goes to its first place.
+        s.add(f"        for k in range({plan.n_sums}):", f"            for i in range(1, {CHUNK}):")
+        s.add(f"                made[({r.n_written} + k) * {CHUNK}] += made[({r.n_written} + k) * {CHUNK} + i]")
+        names = [f"made[{(r.n_written + k) * CHUNK}]" for k in range(plan.n_sums)]
         if r.after is None:
-            s.add(*(f"        sums[{k}, b] = s{k}" for k in range(plan.n_sums)))
+            s.add(f"        for k in range({plan.n_sums}):", f"            sums[k, b] = made[({r.n_written} + k) * {CHUNK}]")
         else:
             s.add("        " + _call([f"sums[{k}, b]" for k in range(plan.n_returned)], "after", [*plan.parameters, *names]))
-    elif r.after is not None:
-        pass
     plan.tail()
     return s.kernel(r.name)
 
@@ -404,33 +414,21 @@ def lane_kernel(r: Recurrence) -> Kernel:
         s.add(f"        for i in range({(n_next + r.n_written) * LANES}, {n_out * LANES}):", "            made[i] = 0.0")
     s.add("        for step in range(n):")
     s.add(f"            t = {'n - 1 - step' if r.reverse else 'step'}")
-    by_role: dict[str, list[tuple[int, int]]] = {}
-    for k, (role, j, _) in enumerate(plan.columns):
-        by_role.setdefault(role, []).append((k, j))
-    for role, columns in by_role.items():
-        s.add(f"            if {role}.shape[2] == 1:")
-        for k, j in columns:
-            s.add(f"                value = {role}[{j}, t, 0]", f"                for i in range({LANES}):", f"                    window[{k * LANES} + i] = value")
-        s.add(f"            elif count == {LANES}:")
-        for k, j in columns:
-            s.add(f"                for i in range({LANES}):", f"                    window[{k * LANES} + i] = {role}[{j}, t, first + i]")
-        s.add("            else:")
-        s.add(f"                for i in range({LANES}):", "                    b = first + min(i, count - 1)")
-        s.add(*(f"                    window[{k * LANES} + i] = {role}[{j}, t, b]" for k, j in columns))
-    if r.keep == 1:
-        for k in range(n_next):
-            s.add("            for i in range(count):", f"                states[{k}, t, first + i] = now[{k * LANES} + i]")
-    elif r.keep:
-        s.add(f"            if t % {r.keep} == 0:")
-        for k in range(n_next):
-            s.add("                for i in range(count):", f"                    states[{k}, t // {r.keep}, first + i] = now[{k * LANES} + i]")
+    for role, k, j, length in _runs(plan.columns):
+        s.add(f"            for k in range({length}):", f"                place = ({k} + k) * {LANES}", f"                if {role}.shape[2] == 1:", f"                    value = {role}[{j} + k, t, 0]")
+        s.add(f"                    for i in range({LANES}):", "                        window[place + i] = value", f"                elif count == {LANES}:")
+        s.add(f"                    for i in range({LANES}):", f"                        window[place + i] = {role}[{j} + k, t, first + i]", "                else:")
+        s.add(f"                    for i in range({LANES}):", f"                        window[place + i] = {role}[{j} + k, t, first + min(i, count - 1)]")
+    if r.keep:
+        s.add(f"            if t % {r.keep} == 0:", f"                for k in range({n_next}):", "                    for i in range(count):")
+        s.add(f"                        states[k, t // {r.keep}, first + i] = now[k * {LANES} + i]")
     s.add(f"            for i in range({LANES}):")
     names = [f"y{k}" for k in range(n_out)]
     s.add("                " + _call(names, "whole", [place[name] for name in inputs]))
     s.add(*(f"                made[{k * LANES} + i] {'=' if k < n_next + r.n_written else '+='} y{k}" for k in range(n_out)))
     s.add(f"            for i in range({n_next * LANES}):", "                now[i] = made[i]")
-    for k in range(r.n_written):
-        s.add("            for i in range(count):", f"                written[{k}, t, first + i] = made[{(n_next + k) * LANES} + i]")
+    if r.n_written:
+        s.add(f"            for k in range({r.n_written}):", "                for i in range(count):", f"                    written[k, t, first + i] = made[({n_next} + k) * {LANES} + i]")
     s.add("        for i in range(count):")
     if r.keep:
         s.add(*(f"            states[{k}, states.shape[1] - 1, first + i] = now[{k * LANES} + i]" for k in range(n_next)))

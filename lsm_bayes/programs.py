@@ -1,7 +1,7 @@
 """The three kernels of a process model, forward, tangent and adjoint, as recurrences derived from its symbolic step."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -12,13 +12,28 @@ import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
 from pytensor.graph.basic import Variable
 from pytensor.graph.replace import vectorize_graph
+from pytensor.graph.traversal import ancestors
 
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.graphs import Graph, SplitStep, cotangents, split, tangents, trace
 from lsm_bayes.kernels import Kernel, Recurrence, lane_kernel, scalar_kernel
 
 
-def _symbols(prefix: str, n: int) -> list[Variable]:
+def symbols(prefix: str, n: int) -> list[Variable]:
+    """Return named 0-d symbols.
+
+    Parameters
+    ----------
+    prefix : str
+        Of their names.
+    n : int
+        How many.
+
+    Returns
+    -------
+    list of Variable
+        float64 scalars.
+    """
     return [pt.dscalar(f"{prefix}{i}") for i in range(n)]
 
 
@@ -43,7 +58,7 @@ def adjoint_recurrence(step: SplitStep, n_flux: int, *, flux_bar: bool, state_ba
         cotangents; sums the cotangents of the constants and returns those of the parameters.
     """
     state, column, constant = (step.body.inputs[r] for r in ("state", "column", "constant"))
-    carried, fluxes = _symbols("a", step.n_state), _symbols("b", n_flux)
+    carried, fluxes = symbols("a", step.n_state), symbols("b", n_flux)
     bars = [*carried, *(fluxes if flux_bar else [None] * n_flux)]
     wrt = [*state, *column, *constant] if column_bar else [*state, *constant]
     found = cotangents(step.body.outputs, bars, wrt)
@@ -52,11 +67,11 @@ def adjoint_recurrence(step: SplitStep, n_flux: int, *, flux_bar: bool, state_ba
     if flux_bar:
         roles["flux_bar"] = fluxes
     if state_bar:
-        roles["state_bar"] = _symbols("s", step.n_state)
+        roles["state_bar"] = symbols("s", step.n_state)
         following = [a + b for a, b in zip(following, roles["state_bar"], strict=True)]
     written = found[len(state) : len(state) + len(column)] if column_bar else []
     sums = found[len(found) - len(constant) :]
-    given = _symbols("t", len(constant))
+    given = symbols("t", len(constant))
     parameter = step.constants.inputs["parameter"]
     after = Graph({"parameter": parameter, "sum": given}, cotangents(step.constants.outputs, given, parameter))
     return Recurrence("adjoint", step.constants, Graph(roles, [*following, *written, *sums]), len(written), after, reverse=True, keep=0)
@@ -81,13 +96,44 @@ def tangent_recurrence(step: SplitStep, n_flux: int, *, column_dot: bool) -> Rec
     """
     state, column, constant = (step.body.inputs[r] for r in ("state", "column", "constant"))
     parameter = step.constants.inputs["parameter"]
-    x, q, p = _symbols("dx", len(state)), _symbols("dq", len(constant)), _symbols("dp", len(parameter))
-    g = _symbols("dg", len(column)) if column_dot else []
+    x, q, p = symbols("dx", len(state)), symbols("dq", len(constant)), symbols("dp", len(parameter))
+    g = symbols("dg", len(column)) if column_dot else []
     dots = tangents(step.body.outputs, [*state, *constant, *(column if column_dot else [])], [*x, *q, *g])
     constants = Graph({"parameter": [*parameter, *p]}, [*step.constants.outputs, *tangents(step.constants.outputs, parameter, p)])
     roles = {"state": [*state, *x], "constant": [*constant, *q], "column": column} | ({"column_dot": g} if column_dot else {})
     n = step.n_state
     return Recurrence("tangent", constants, Graph(roles, [*step.body.outputs[:n], *dots[:n], *dots[n : n + n_flux]]), n_flux)
+
+
+def evaluate_columns(prepare: Graph, inputs: Sequence[Any]) -> Any:
+    """Evaluate a forcing-only graph over time.
+
+    Parameters
+    ----------
+    prepare : Graph
+        Role ``forcing`` -> columns, all 0-d.
+    inputs : sequence of array_like or tensor
+        One for each forcing input, of shape (time,), (members, time) or ().
+
+    Returns
+    -------
+    numpy.ndarray or tensor
+        Shape (n_column or 1, time, members or 1); symbolic if any input is. One column of zeros, which nothing reads, when
+        the step needs none: it carries the number of times.
+    """
+    if any(isinstance(v, Variable) for v in inputs):
+        values = pt.broadcast_arrays(*[pt.as_tensor(v, dtype="float64") for v in inputs])
+        replaced = dict(zip(prepare.inputs["forcing"], values, strict=True))
+        found = [pt.broadcast_arrays(o, values[0])[0] for o in vectorize_graph(prepare.outputs, replaced)]
+        stacked = pt.stack(found or [pt.zeros_like(values[0])])
+        return stacked[:, :, None] if stacked.ndim == 2 else stacked.transpose(0, 2, 1)
+    arrays = np.broadcast_arrays(*[np.asarray(v, dtype=float) for v in inputs])
+    symbolic = [pt.tensor(shape=(None,) * arrays[0].ndim, dtype="float64") for _ in inputs]
+    outputs = vectorize_graph(prepare.outputs, dict(zip(prepare.inputs["forcing"], symbolic, strict=True)))
+    # Once for each data set, so interpreted: compiling would take longer.
+    computed = pytensor.function(symbolic, outputs, mode=Mode("py", None), on_unused_input="ignore")(*[np.array(a) for a in arrays])
+    stacked = np.stack([np.broadcast_to(c, arrays[0].shape) for c in computed] or [np.zeros(arrays[0].shape)])
+    return np.ascontiguousarray(stacked[:, :, None] if stacked.ndim == 2 else np.moveaxis(stacked, 1, 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,18 +145,50 @@ class Program:
 
     model: ProcessModel
     fluxes: tuple[str, ...]
+    wanted_states: tuple[str, ...]
     folded: tuple[tuple[str, float], ...]
+    n_columns = 1
+
+    @property
+    def n_flux_arrays(self) -> int:
+        """One array of fluxes, none when no flux is wanted."""
+        return 1 if self.fluxes else 0
+
+    @property
+    def flux_sizes(self) -> tuple[int, ...]:
+        """Number of fluxes in each array."""
+        return (len(self.fluxes),) if self.fluxes else ()
 
     def __reduce__(self) -> tuple[Callable[..., "Program"], tuple[Any, ...]]:
-        return program, (self.model, self.fluxes, self.folded)
+        return program, (self.model, self.fluxes, self.wanted_states, self.folded)
 
     @cached_property
     def step(self) -> SplitStep:
         """The traced and split step."""
-        graph, _ = trace(self.model, dict(self.folded))
-        n = len(self.model.state._fields)  # type: ignore[attr-defined]
-        names = self.model.fluxes._fields  # type: ignore[attr-defined]
-        return split(graph, [*range(n), *(n + names.index(f) for f in self.fluxes)], n)
+        graph, names = self._traced
+        everything = list(self.model.state._fields)  # type: ignore[attr-defined]
+        kept = [everything.index(name) for name in self.state_names]
+        pruned = Graph(graph.inputs | {"state": [graph.inputs["state"][i] for i in kept]}, graph.outputs)
+        return split(pruned, [*kept, *(len(everything) + names.index(f) for f in self.fluxes)], len(kept))
+
+    @cached_property
+    def _traced(self) -> tuple[Graph, tuple[str, ...]]:
+        return trace(self.model, dict(self.folded))[0], self.model.fluxes._fields  # type: ignore[attr-defined]
+
+    @cached_property
+    def state_names(self) -> tuple[str, ...]:
+        """States that the wanted fluxes and states depend on; the others are not computed."""
+        graph, names = self._traced
+        everything = list(self.model.state._fields)  # type: ignore[attr-defined]
+        n = len(everything)
+        needed = {everything.index(s) for s in self.wanted_states}
+        queue = [*needed, *(n + names.index(f) for f in self.fluxes)]
+        while queue:
+            found = set(ancestors([graph.outputs[queue.pop()]]))
+            new = {i for i, v in enumerate(graph.inputs["state"]) if v in found} - needed
+            needed |= new
+            queue.extend(new)
+        return tuple(name for i, name in enumerate(everything) if i in needed)
 
     @property
     def forcing_names(self) -> list[str]:
@@ -153,29 +231,13 @@ class Program:
         numpy.ndarray or tensor
             Shape (n_columns, time, members or 1); symbolic if any input is.
         """
-        inputs = [forcing[name] for name in self.forcing_names]
-        if any(isinstance(v, Variable) for v in inputs):
-            values = pt.broadcast_arrays(*[pt.as_tensor(v, dtype="float64") for v in inputs])
-            replace = dict(zip(self.step.prepare.inputs["forcing"], values, strict=True))
-            found = [pt.broadcast_arrays(o, values[0])[0] for o in vectorize_graph(self.step.prepare.outputs, replace)]
-            stacked = pt.stack(found or [pt.zeros_like(values[0])])
-            return stacked[:, :, None] if stacked.ndim == 2 else stacked.transpose(0, 2, 1)
-        arrays = np.broadcast_arrays(*[np.asarray(v, dtype=float) for v in inputs])
-        computed = self._prepare(arrays[0].ndim)(*[np.array(a) for a in arrays])
-        stacked = np.stack([np.broadcast_to(c, arrays[0].shape) for c in computed] or [np.zeros(arrays[0].shape)])
-        stacked = stacked[:, :, None] if stacked.ndim == 2 else np.moveaxis(stacked, 1, 2)
-        return np.ascontiguousarray(stacked)
-
-    @cache  # noqa: B019
-    def _prepare(self, ndim: int) -> Callable[..., list[np.ndarray]]:
-        # Once for each data set, so interpreted: compiling would take longer.
-        symbols = [pt.tensor(shape=(None,) * ndim, dtype="float64") for _ in self.forcing_names]
-        replace = dict(zip(self.step.prepare.inputs["forcing"], symbols, strict=True))
-        return pytensor.function(symbols, vectorize_graph(self.step.prepare.outputs, replace), mode=Mode("py", None), on_unused_input="ignore")
+        return evaluate_columns(self.step.prepare, [forcing[name] for name in self.forcing_names])
 
 
 @cache
-def program(model: ProcessModel, fluxes: tuple[str, ...], folded: tuple[tuple[str, float], ...] = ()) -> Program:
+def program(
+    model: ProcessModel, fluxes: tuple[str, ...], wanted_states: tuple[str, ...] = (), folded: tuple[tuple[str, float], ...] = ()
+) -> Program:
     """Return the program of a process model; the same choice gives the same object.
 
     Parameters
@@ -184,6 +246,8 @@ def program(model: ProcessModel, fluxes: tuple[str, ...], folded: tuple[tuple[st
         The declared model.
     fluxes : tuple of str
         Fluxes that are wanted; others are not computed.
+    wanted_states : tuple of str
+        States that are wanted besides those that the fluxes need.
     folded : tuple of (str, float)
         Forcing that is a constant of the kernel.
 
@@ -192,4 +256,4 @@ def program(model: ProcessModel, fluxes: tuple[str, ...], folded: tuple[tuple[st
     Program
         The program; nothing is compiled yet.
     """
-    return Program(model, fluxes, folded)
+    return Program(model, fluxes, wanted_states, folded)

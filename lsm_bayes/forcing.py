@@ -1,0 +1,201 @@
+"""Forcing of a process model from a data set: units, clock, latitude, and clear errors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from lsm_bayes.declare import ProcessModel
+from lsm_bayes.vocabulary import QUANTITIES, convert, quantity
+
+_CLOCK = ("day_of_year", "day_number", "step_length")
+
+
+@dataclass(frozen=True)
+class Forcing:
+    """Forcing of one run as arrays.
+
+    Attributes
+    ----------
+    varying : dict
+        Name to array of shape (time,) or (site, time).
+    folded : tuple of (str, float)
+        Forcing that is a constant of the kernel.
+    time : pandas.DatetimeIndex
+        Start of each step.
+    sites : list of str or None
+        Sites, when the data have that dimension.
+    """
+
+    varying: dict[str, np.ndarray]
+    folded: tuple[tuple[str, float], ...]
+    time: pd.DatetimeIndex
+    sites: list[str] | None
+
+
+def step_lengths(time: pd.DatetimeIndex) -> float:
+    """Return the length of the steps of a time axis.
+
+    Parameters
+    ----------
+    time : pandas.DatetimeIndex
+        Regular in days or finer, or the first days of months.
+
+    Returns
+    -------
+    float
+        d; the mean length for months.
+
+    Raises
+    ------
+    ValueError
+        When the axis has gaps or repeats; the message says where.
+    """
+    if len(time) < 2:
+        raise ValueError(f"a forcing series needs at least two steps, got {len(time)}")
+    days = np.diff(time.values).astype("timedelta64[s]").astype(float) / 86400.0
+    if days.min() > 27 and days.max() < 32:
+        return float(days.mean())
+    odd = np.flatnonzero(np.abs(days - np.median(days)) > 1e-6)
+    if odd.size:
+        raise ValueError(
+            f"the time axis is not regular: between {time[odd[0]]} and {time[odd[0] + 1]} there are {days[odd[0]]:g} days, elsewhere {np.median(days):g}; "
+            "give every step once, in order, with no step missing"
+        )
+    return float(np.median(days))
+
+
+def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
+    """Collect what a process model is driven by.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The model.
+    data : xarray.Dataset
+        Dimensions ``time`` and optionally ``site``; variables under their vocabulary name or an alias, with ``units``. Day of the
+        year, day number (from 1 January of the first year) and step length come from the time axis; latitude may be a
+        coordinate; burned area is zero when it is absent.
+
+    Returns
+    -------
+    Forcing
+        Arrays in the units of the vocabulary.
+
+    Raises
+    ------
+    KeyError
+        When a column is missing; the message lists what is there.
+    ValueError
+        When units are missing or do not convert, or values are missing; the message says where.
+    """
+    if "time" not in data.dims:
+        raise ValueError(f"the forcing has no dimension 'time'; it has {', '.join(map(str, data.dims)) or 'none'}")
+    time = pd.DatetimeIndex(data["time"].values)
+    length = step_lengths(time)
+    sites = [str(s) for s in data["site"].values] if "site" in data.dims else None
+    middle = (time - pd.Timestamp(time[0].year, 1, 1)) / pd.Timedelta(days=1) + 0.5 * length
+    whole = float(length).is_integer() and length == 1.0
+    clock = {
+        "day_of_year": np.asarray(time.dayofyear, dtype=float) if whole else np.asarray(time.dayofyear, dtype=float) - 1 + 0.5 * length,
+        "day_number": np.asarray(middle, dtype=float),
+        "step_length": length,
+    }
+    names = model.forcing._fields  # type: ignore[attr-defined]
+    values: dict[str, Any] = {}
+    for name in names:
+        if name in _CLOCK and name not in data:
+            values[name] = clock[name]
+        elif name == "burned_area" and _find(name, data) is None:
+            values[name] = 0.0
+        else:
+            values[name] = _column(model, name, data, time, sites)
+    folded = {n: float(values[n]) for n in model.folded if n in values and np.ndim(values[n]) == 0}
+    shape = (len(sites), time.size) if sites is not None else (time.size,)
+    varying = {n: np.broadcast_to(_with_site(v, shape), shape) for n, v in values.items() if n not in folded}
+    return Forcing(varying, tuple(sorted(folded.items())), time, sites)
+
+
+def _with_site(value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    array = np.asarray(value, dtype=float)
+    return array[:, None] if array.ndim == 1 and len(shape) == 2 and array.shape[0] == shape[0] != shape[1] else array
+
+
+def _find(name: str, data: xr.Dataset) -> str | None:
+    q = QUANTITIES.get(name)
+    candidates = [name, *((*q.fluxnet, *q.alma, *q.cf) if q else ())]
+    return next((c for c in candidates if c in data.variables), None)
+
+
+def _column(model: ProcessModel, name: str, data: xr.Dataset, time: pd.DatetimeIndex, sites: list[str] | None) -> np.ndarray:
+    found = _find(name, data)
+    wanted = model.forcing_quantities[name]
+    if found is None:
+        there = ", ".join(sorted(map(str, data.variables)))
+        raise KeyError(f"{model.name} needs the forcing {name!r} ({wanted.description}, {wanted.unit}); the data have {there}. Add the column or rename it.")
+    column = data[found]
+    unit = column.attrs.get("units")
+    if unit is None and name in ("latitude", "elevation"):
+        unit = wanted.unit
+    if unit is None:
+        raise ValueError(f"forcing {found!r} has no units; set data[{found!r}].attrs['units'], {wanted.unit!r} is what {model.name} uses")
+    order = [d for d in ("site", "time") if d in column.dims]
+    extra = set(column.dims) - {"site", "time"}
+    if extra:
+        raise ValueError(f"forcing {found!r} has the dimensions {', '.join(map(str, column.dims))}; only site and time are accepted")
+    values = convert(column.transpose(*order).values, str(unit), quantity(name).unit if name in QUANTITIES else wanted.unit)
+    missing = ~np.isfinite(values)
+    if missing.any():
+        first = tuple(int(i) for i in np.argwhere(missing)[0])
+        where = f"{time[first[-1]]:%Y-%m-%d}" if "time" in order else ""
+        site = f" at {sites[first[0]]}" if sites is not None and "site" in order else ""
+        raise ValueError(f"forcing {found!r} has {int(missing.sum())} missing values, the first{site} on {where}; fill gaps or shorten the period")
+    return values
+
+
+def defaults(model: ProcessModel) -> dict[str, float]:
+    """Return the declared defaults of parameters and initial states.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The model.
+
+    Returns
+    -------
+    dict
+        Name to value in the declared unit.
+    """
+    return {name: default for name, (_, default) in model.calibrated.items()}
+
+
+def merged(model: ProcessModel, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return all parameters and initial states, defaults where none are given.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The model.
+    parameters : mapping, optional
+        Name to value.
+
+    Returns
+    -------
+    dict
+        In the order of the declaration.
+
+    Raises
+    ------
+    KeyError
+        For a name that the model does not have.
+    """
+    from lsm_bayes.vocabulary import unknown
+
+    given = dict(parameters or {})
+    for name in given:
+        if name not in model.calibrated:
+            raise KeyError(f"{model.name}: {unknown('parameter or initial state', name, model.calibrated)}")
+    return defaults(model) | given

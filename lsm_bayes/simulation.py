@@ -1,0 +1,225 @@
+"""Run a process model: with numbers in xarray, or with symbols inside a PyMC model."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, overload
+
+import numpy as np
+import pandas as pd
+import pytensor
+import pytensor.tensor as pt
+import xarray as xr
+from pytensor.graph.basic import Variable
+
+from lsm_bayes.declare import ProcessModel
+from lsm_bayes.forcing import Forcing, forcing_arrays, merged
+from lsm_bayes.kernels import CHUNK
+from lsm_bayes.nested import nested_program
+from lsm_bayes.programs import Program, program
+from lsm_bayes.trajectory import Trajectory, columns_of
+from lsm_bayes.vocabulary import unknown
+
+FEWEST_LANES = 8  # members from which SIMD lanes win over the loop with chunks of times
+HISTORY_BYTES = 1 << 30  # stored states above this are thinned, and run again in the adjoint
+
+
+def _chosen(model: ProcessModel, outputs: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the wanted fluxes and states in the order of the declaration."""
+    fluxes, states = list(model.flux_quantities), list(model.state._fields)  # type: ignore[attr-defined]
+    if outputs is None:
+        return tuple(fluxes), tuple(states)
+    for name in outputs:
+        if name not in fluxes and name not in states:
+            raise KeyError(f"{model.name}: {unknown('flux or state', name, [*fluxes, *states])}")
+    return tuple(f for f in fluxes if f in outputs), tuple(s for s in states if s in outputs)
+
+
+def symbolic_run(
+    model: ProcessModel,
+    forcing: Forcing | Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    outputs: Sequence[str],
+    *,
+    members: int | None = None,
+    forcing_gradient: bool = False,
+    history_bytes: int = HISTORY_BYTES,
+) -> dict[str, Any]:
+    """Build the trajectory of a process model as a PyTensor expression.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The model.
+    forcing : Forcing or mapping
+        From `lsm_bayes.forcing.forcing_arrays`; or name to number, array or tensor of shape (time,) or (members, time). A number for a
+        forcing that the model folds becomes a constant of the kernel.
+    parameters : mapping
+        Parameters and initial states: numbers, arrays or tensors, 0-d or of shape (members,). Defaults are used for the rest.
+    outputs : sequence of str
+        Fluxes and states that are wanted; nothing else is computed.
+    members : int, optional
+        Number of sites, draws or ensemble members, when it is known; None for one trajectory with 0-d parameters.
+    forcing_gradient : bool
+        Whether gradients flow to symbolic forcing.
+    history_bytes : int
+        Stored states are thinned above this size unless states are among the outputs.
+
+    Returns
+    -------
+    dict of str to tensor
+        Fluxes of shape (time,) or (members, time), states with one more time.
+    """
+    folded: tuple[tuple[str, float], ...]
+    if isinstance(forcing, Forcing):
+        varying, folded = forcing.varying, forcing.folded
+    else:
+        fixed = {n: v for n, v in forcing.items() if n in model.folded and isinstance(v, int | float)}
+        varying, folded = {n: v for n, v in forcing.items() if n not in fixed}, tuple(sorted((n, float(v)) for n, v in fixed.items()))
+    values = merged(model, parameters)
+    fluxes, states = _chosen(model, outputs)
+    width = members or 1
+    if model.nested is None:
+        derived: Any = program(model, fluxes, states, folded)
+        kept_states: Sequence[str] = derived.state_names
+    else:
+        fast = tuple(f for f in model.nested.fluxes._fields if f in outputs)  # type: ignore[attr-defined]
+        derived = nested_program(model, fluxes, fast, folded)
+        kept_states = tuple(model.state_parameters)
+
+    def matrix(names: Sequence[str]) -> Any:
+        rows = [pt.as_tensor(values[n], dtype="float64") for n in names]
+        rows = [pt.alloc(r, width) if r.ndim == 0 else r for r in rows]
+        return pt.stack(rows) if rows else pt.zeros((0, width))
+
+    columns = columns_of(derived, varying)
+    operation = Trajectory(derived, lanes=isinstance(derived, Program) and width >= FEWEST_LANES, keep=_keep(derived, columns, width, bool(states), history_bytes), forcing_gradient=forcing_gradient)
+    found = operation(matrix(model.parameters._fields), matrix(kept_states), *columns, return_list=True)  # type: ignore[attr-defined]
+
+    def series(array: Any, i: int) -> Any:
+        return array[i, :, 0] if members is None else array[i].T
+
+    result = {name: series(found[0], list(kept_states).index(name)) for name in states}
+    arrays = found[1:]
+    if fluxes:
+        result |= {name: series(arrays[0], i) for i, name in enumerate(fluxes)}
+    if model.nested is not None:
+        result |= {name: series(arrays[1], i) for i, name in enumerate(derived.fast_fluxes)}
+    return result
+
+
+def _keep(derived: Any, columns: Sequence[Any], width: int, all_states: bool, limit: int) -> int:
+    if not isinstance(derived, Program) or all_states or isinstance(columns[0], Variable):
+        return 1
+    n = columns[0].shape[1]
+    if len(derived.state_names) * (n + 1) * width * 8 <= limit:
+        return 1
+    # The square root of the length balances kept states against the segment that is run again.
+    return CHUNK * max(1, math.ceil(math.sqrt(n) / CHUNK))
+
+
+@overload
+def simulate(model: ProcessModel, forcing: xr.Dataset, parameters: Mapping[str, Any] | xr.Dataset | None = None, *, outputs: Sequence[str] | None = None) -> xr.Dataset: ...
+@overload
+def simulate(model: ProcessModel, forcing: Mapping[str, Any], parameters: Mapping[str, Any] | None = None, *, outputs: Sequence[str] | None = None) -> dict[str, Any]: ...
+def simulate(model: ProcessModel, forcing: Any, parameters: Any = None, *, outputs: Sequence[str] | None = None) -> Any:
+    """Run a process model.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The model, for instance ``lsm_bayes.land.get("dalec_cdea")``.
+    forcing : xarray.Dataset or mapping
+        Data set with dimensions ``time`` and optionally ``site`` and with units (see `lsm_bayes.forcing.forcing_arrays`).
+    parameters : mapping or xarray.Dataset, optional
+        Parameters and initial states by name: numbers, DataArrays with any dimensions (``site``, ``draw``, ``chain``, ``member``, ...), which
+        are broadcast, or PyTensor variables. Declared defaults are used for the rest.
+    outputs : sequence of str, optional
+        Fluxes and states that are wanted; default all. What is not wanted is not computed.
+
+    Returns
+    -------
+    xarray.Dataset or dict of str to tensor
+        Numbers: fluxes with dimensions (..., site, time) and states with (..., site, instant), where ``instant`` has one more entry
+        than ``time``; units in ``attrs``. Symbols, when any parameter or forcing is a PyTensor variable: 0-d parameters give
+        series (time,), vectors of parameters give (members, time).
+
+    Raises
+    ------
+    KeyError
+        For unknown parameters, outputs or missing forcing.
+    ValueError
+        For wrong units, gaps in the forcing, or an irregular time axis.
+    """
+    symbols = [v for v in (parameters or {}).values() if isinstance(v, Variable)]
+    if symbols or not isinstance(forcing, xr.Dataset):
+        arrays = forcing_arrays(model, forcing) if isinstance(forcing, xr.Dataset) else forcing
+        wide = next((v for v in symbols if v.type.ndim == 1), None)
+        members = len(arrays.sites) if isinstance(arrays, Forcing) and arrays.sites is not None else None
+        if members is None and wide is not None:
+            members = wide.type.shape[0]
+            if members is None:
+                raise ValueError(f"the length of {wide} is not known when the graph is built; use pt.specify_shape or a shaped PyMC variable")
+        chosen = outputs if outputs is not None else [*model.flux_quantities, *model.state._fields]  # type: ignore[attr-defined]
+        return symbolic_run(model, arrays, parameters or {}, chosen, members=members, forcing_gradient=not isinstance(forcing, xr.Dataset))
+    return _numeric(model, forcing, parameters, outputs)
+
+
+def _numeric(model: ProcessModel, data: xr.Dataset, parameters: Any, outputs: Sequence[str] | None) -> xr.Dataset:
+    forcing = forcing_arrays(model, data)
+    given = {n: v if isinstance(v, xr.DataArray) else xr.DataArray(v) for n, v in merged(model, parameters).items()}
+    for name, value in given.items():
+        unnamed = [d for d in value.dims if str(d).startswith("dim_")]
+        if unnamed:
+            raise ValueError(f"parameter {name!r} is an array without named dimensions; give an xarray.DataArray with dims such as ('draw',)")
+    broadcast = xr.broadcast(*given.values())
+    dims = [d for d in broadcast[0].dims if d != "site"]
+    fluxes, states = _chosen(model, outputs)
+    derived = program(model, fluxes, states, forcing.folded)
+    everything = derived.columns(forcing.varying)
+    sites = forcing.sites if forcing.sites is not None else [None]
+    pieces = []
+    for i, site in enumerate(sites):
+        chosen = {n: (b.sel(site=site) if "site" in b.dims else b) for n, b in zip(given, broadcast, strict=True)}
+        stack = {n: c.transpose(*dims).values.reshape(-1) for n, c in chosen.items()}
+        members = next(iter(stack.values())).size
+        run = _function(derived, members >= FEWEST_LANES)
+        matrix = np.stack([stack[n] for n in model.parameters._fields]) if model.parameters._fields else np.zeros((0, members))  # type: ignore[attr-defined]
+        initial = np.stack([stack[n] for n in derived.state_names]) if derived.state_names else np.zeros((0, members))
+        column = everything[:, :, i : i + 1] if everything.shape[2] > 1 else everything
+        pieces.append(run(np.ascontiguousarray(matrix), np.ascontiguousarray(initial), np.ascontiguousarray(column)))
+    return _labelled(model, derived, forcing, broadcast[0], dims, states, pieces)
+
+
+@cache
+def _function(derived: Program, lanes: bool) -> Any:
+    parameter, initial, column = pt.dmatrix("parameter"), pt.dmatrix("initial"), pt.dtensor3("column")
+    return pytensor.function([parameter, initial, column], Trajectory(derived, lanes=lanes)(parameter, initial, column, return_list=True), mode="NUMBA")
+
+
+def _labelled(model: ProcessModel, derived: Program, forcing: Forcing, example: xr.DataArray, dims: list[Any], states: Sequence[str], pieces: list[Any]) -> xr.Dataset:
+    sizes = [example.sizes[d] for d in dims]
+    step = forcing.time[1] - forcing.time[0]
+    instants = forcing.time.append(pd.DatetimeIndex([forcing.time[-1] + step]))
+    coords: dict[Any, Any] = {d: example.coords[d] for d in dims if d in example.coords} | {"time": forcing.time}
+    if states:
+        coords["instant"] = ("instant", instants, {"long_name": "start of each step and end of the last"})
+    if forcing.sites is not None:
+        coords["site"] = forcing.sites
+    table = {**model.flux_quantities}
+    variables: dict[str, Any] = {}
+
+    def assemble(position: int, row: int, axis: str, attrs: dict[str, str]) -> xr.DataArray:
+        arrays = [p[position][row].T.reshape(*sizes, -1) for p in pieces]
+        if forcing.sites is None:
+            return xr.DataArray(arrays[0], dims=[*dims, axis], attrs=attrs)
+        return xr.DataArray(np.stack(arrays, axis=-2), dims=[*dims, "site", axis], attrs=attrs)
+
+    for row, name in enumerate(derived.fluxes):
+        variables[name] = assemble(1, row, "time", table[name].attrs())
+    for name in states:
+        declared = model.state_parameters[name][0]
+        variables[name] = assemble(0, derived.state_names.index(name), "instant", {"units": declared.unit, "long_name": name.replace("_", " ")})
+    found = xr.Dataset(variables, coords=coords, attrs={"process_model": model.name, "title": model.title, "citations": "; ".join(model.citations)})
+    failed = sum(int(np.any([~np.isfinite(v.values).all(axis=-1) for v in found.data_vars.values()], axis=0).sum()) for _ in (0,)) if variables else 0
+    return found.assign_attrs(non_finite_runs=failed)
