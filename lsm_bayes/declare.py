@@ -29,11 +29,15 @@ class Prior:
         Mean of ``normal``, median of ``log_normal`` (before truncation), in the parameter's unit.
     spread : float, optional
         Standard deviation of ``normal`` in the parameter's unit; of the logarithm for ``log_normal``.
+    origin : float
+        The logarithm of ``log_uniform`` and ``log_normal`` is that of the value minus this: 1 for a leaf lifespan that
+        exceeds one year.
     """
 
     distribution: Literal["uniform", "log_uniform", "normal", "log_normal"] = "log_uniform"
     centre: float | None = None
     spread: float | None = None
+    origin: float = 0.0
 
     def __post_init__(self) -> None:
         if self.distribution not in DISTRIBUTIONS:
@@ -122,8 +126,11 @@ def _checked_parameters(model: str, role: str, owner: type) -> dict[str, tuple[P
             raise ValueError(f"{where}: the default {default} lies outside the bounds [{low}, {high}]")
         if declared.level not in LEVELS:
             raise ValueError(f"{where}: {unknown('level', declared.level, LEVELS)}")
-        if declared.prior.distribution.startswith("log_") and low <= 0:
-            raise ValueError(f"{where}: a {declared.prior.distribution} prior needs a positive lower bound, got {low}; choose 'uniform' or 'normal'")
+        if declared.prior.distribution.startswith("log_") and low <= declared.prior.origin:
+            raise ValueError(
+                f"{where}: a {declared.prior.distribution} prior needs a lower bound above {declared.prior.origin:g}, got {low}; "
+                "choose 'uniform' or 'normal', or another origin"
+            )
         if not declared.description:
             raise ValueError(f"{where}: the description is empty; say in one sentence what it is")
         found[name] = (declared, float(default))
@@ -144,6 +151,22 @@ def _checked_quantities(model: str, role: str, owner: type) -> dict[str, Quantit
                 f"{name}: Annotated[float, Quantity({name!r}, unit, description)]."
             )
     return found
+
+
+@dataclass(frozen=True)
+class Equilibrium:
+    """Periodic equilibrium of the slow pools, from means over a run that do not depend on them.
+
+    Parameters
+    ----------
+    needs : tuple of str
+        Fluxes whose means over whole years `pools` gets; they must not depend on the pools that it returns.
+    pools : callable
+        ``pools(means, parameters) -> dict`` of state name to value, where ``means`` maps the names in `needs` to expressions.
+    """
+
+    needs: tuple[str, ...]
+    pools: Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -196,6 +219,8 @@ class ProcessModel:
         Conserved stocks; ``lsm_bayes.testing.check_process_model`` verifies them.
     nested : Nested, optional
         A faster step inside each step.
+    equilibrium : Equilibrium, optional
+        Where the slow pools settle; calibration can start them there.
     folded : tuple of str
         Forcing that is one number for a whole run and is compiled into the kernel as a constant, such as the step length:
         ``(1 - k)**1`` then costs nothing.
@@ -216,6 +241,7 @@ class ProcessModel:
     citations: tuple[str, ...] = ()
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     nested: Nested | None = None
+    equilibrium: Equilibrium | None = None
     folded: tuple[str, ...] = ("step_length",)
 
     def __post_init__(self) -> None:

@@ -30,13 +30,22 @@ def forward(program: Program, lanes: bool, keep: int = 1) -> Kernel:
     -------
     Kernel
         ``trajectory(parameter, initial, column) -> (states, [fluxes])``.
+
+    Raises
+    ------
+    ValueError
+        When `keep` is no multiple of `CHUNK`.
     """
     if keep != 1 and keep % CHUNK:
         raise ValueError(f"states are kept at every step or at multiples of {CHUNK} steps, got {keep}")
     s = Source()
     s.include("run", program.forward(lanes, keep))
     names = ["states", *(["written"] if program.fluxes else [])]
-    s.add("def trajectory(parameter, initial, column):", f"    {', '.join(names)}, last = run(parameter, initial, column, column.shape[1], parameter.shape[1])", _results(names))
+    s.add(
+        "def trajectory(parameter, initial, column):",
+        f"    {', '.join(names)}, last = run(parameter, initial, column, column.shape[1], parameter.shape[1])",
+        _results(names),
+    )
     return s.kernel("trajectory")
 
 
@@ -71,16 +80,25 @@ def adjoint(program: Program, lanes: bool, keep: int, *, flux_bar: bool, state_b
     )
     if keep == 1:
         # The roles follow the order of the recurrence: column, history, flux_bar, state_bar.
-        s.add(f"    {', '.join([*bars, 'total', 'carried'])} = back({', '.join(['parameter', 'carried', 'column', 'states', *given])}, n, members)")
+        arguments = ["parameter", "carried", "column", "states", *given]
+        s.add(f"    {', '.join([*bars, 'total', 'carried'])} = back({', '.join(arguments)}, n, members)")
     else:
         s.include("run", program.forward(lanes))
-        s.add("    total = np.zeros((parameter.shape[0], members))", *(["    column_bar = np.empty((column.shape[0], n, members))"] if column_bar else []))
-        s.add(f"    for segment in range((n + {keep - 1}) // {keep} - 1, -1, -1):", f"        start = segment * {keep}", f"        stop = min(n, start + {keep})")
+        s.add(
+            "    total = np.zeros((parameter.shape[0], members))",
+            *(["    column_bar = np.empty((column.shape[0], n, members))"] if column_bar else []),
+        )
+        s.add(
+            f"    for segment in range((n + {keep - 1}) // {keep} - 1, -1, -1):",
+            f"        start = segment * {keep}",
+            f"        stop = min(n, start + {keep})",
+        )
         s.add("        forcing = column[:, start:stop, :]")
         unused = ["written", "last"] if program.fluxes else ["last"]
         s.add(f"        {', '.join(['history', *unused])} = run(parameter, states[:, segment, :].copy(), forcing, stop - start, members)")
         arguments = ["parameter", "carried", "forcing", "history", *(["flux_bar[:, start:stop, :]"] if flux_bar else [])]
-        s.add(f"        {', '.join([*(['part_bar'] if column_bar else []), 'part', 'carried'])} = back({', '.join(arguments)}, stop - start, members)")
+        targets = [*(["part_bar"] if column_bar else []), "part", "carried"]
+        s.add(f"        {', '.join(targets)} = back({', '.join(arguments)}, stop - start, members)")
         s.add("        total += part", *(["        column_bar[:, start:stop, :] = part_bar"] if column_bar else []))
         s.add(*(["        carried += state_bar[:, segment, :]"] if state_bar else []))
     s.add(_results(["total", "carried", *bars]))

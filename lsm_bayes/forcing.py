@@ -62,8 +62,8 @@ def step_lengths(time: pd.DatetimeIndex) -> float:
     odd = np.flatnonzero(np.abs(days - np.median(days)) > 1e-6)
     if odd.size:
         raise ValueError(
-            f"the time axis is not regular: between {time[odd[0]]} and {time[odd[0] + 1]} there are {days[odd[0]]:g} days, elsewhere {np.median(days):g}; "
-            "give every step once, in order, with no step missing"
+            f"the time axis is not regular: between {time[odd[0]]} and {time[odd[0] + 1]} there are {days[odd[0]]:g} days, "
+            f"elsewhere {np.median(days):g}; give every step once, in order, with no step missing"
         )
     return float(np.median(days))
 
@@ -135,7 +135,10 @@ def _column(model: ProcessModel, name: str, data: xr.Dataset, time: pd.DatetimeI
     wanted = model.forcing_quantities[name]
     if found is None:
         there = ", ".join(sorted(map(str, data.variables)))
-        raise KeyError(f"{model.name} needs the forcing {name!r} ({wanted.description}, {wanted.unit}); the data have {there}. Add the column or rename it.")
+        raise KeyError(
+            f"{model.name} needs the forcing {name!r} ({wanted.description}, {wanted.unit}); "
+            f"the data have {there}. Add the column or rename it."
+        )
     column = data[found]
     unit = column.attrs.get("units")
     if unit is None and name in ("latitude", "elevation"):
@@ -152,7 +155,9 @@ def _column(model: ProcessModel, name: str, data: xr.Dataset, time: pd.DatetimeI
         first = tuple(int(i) for i in np.argwhere(missing)[0])
         where = f"{time[first[-1]]:%Y-%m-%d}" if "time" in order else ""
         site = f" at {sites[first[0]]}" if sites is not None and "site" in order else ""
-        raise ValueError(f"forcing {found!r} has {int(missing.sum())} missing values, the first{site} on {where}; fill gaps or shorten the period")
+        raise ValueError(
+            f"forcing {found!r} has {int(missing.sum())} missing values, the first{site} on {where}; fill gaps or shorten the period"
+        )
     return values
 
 

@@ -78,7 +78,7 @@ class Source:
         returned = ", ".join(f"{o} + 0.0" for o in outputs)
         text = "\n".join([f"def {name}({', '.join(inputs)}):", *body, f"    return ({returned},)"])
         local: dict[str, Any] = {}
-        exec(compile(text, f"<{name}>", "exec"), self.scope, local)  # noqa: S102  generated above from the traced step
+        exec(compile(text, f"<{name}>", "exec"), self.scope, local)  # generated above from the traced step
         self._keys.append(text)
         self.scope[name] = _inlined(local[name])
 
@@ -110,7 +110,7 @@ class Kernel:
     def python(self) -> Callable[..., Any]:
         """Return the plain Python function."""
         local: dict[str, Any] = {}
-        exec(compile(self.text, f"<{self.name}>", "exec"), self.scope, local)  # noqa: S102  generated, see Source
+        exec(compile(self.text, f"<{self.name}>", "exec"), self.scope, local)  # generated, see Source
         return local[self.name]
 
     def inner(self) -> Callable[..., Any]:
@@ -254,7 +254,11 @@ class _Plan:
         """Signature, sizes and results."""
         r, s = self.r, self.source
         s.add(f"def {r.name}(parameter, initial, {', '.join(self.roles)}, n, members):")
-        keep = f"states = np.empty(({self.n_carried}, {'n + 1' if r.keep == 1 else f'(n + {r.keep - 1}) // {r.keep} + 1'}, members))" if r.keep else ""
+        keep = (
+            f"states = np.empty(({self.n_carried}, {'n + 1' if r.keep == 1 else f'(n + {r.keep - 1}) // {r.keep} + 1'}, members))"
+            if r.keep
+            else ""
+        )
         s.add(*([f"    {keep}"] if keep else []))
         if r.n_written:
             s.add(f"    written = np.empty(({r.n_written}, n, members))")
@@ -330,7 +334,10 @@ def scalar_kernel(r: Recurrence) -> Kernel:
         s.add(f"                    window[{k * CHUNK} + k * {CHUNK} + i] = {role}[{j} + k, {time}, b_{role}]")
     if from_before:
         arguments = stage("before", o.before, from_before)
-        s.add("            for i in range(m):", "                " + _call([f"ahead[{k * CHUNK} + i]" for k in range(len(from_before))], "before", arguments))
+        s.add(
+            "            for i in range(m):",
+            "                " + _call([f"ahead[{k * CHUNK} + i]" for k in range(len(from_before))], "before", arguments),
+        )
     next_names = [f"{x}_next" for x in plan.states]
     arguments = stage("carried", o.carried, [*plan.next, *from_carried], plan.states)
     s.add("            for i in range(m):")
@@ -344,9 +351,17 @@ def scalar_kernel(r: Recurrence) -> Kernel:
         s.add("            for i in range(m):", "                " + _call(made, "behind", arguments))
         s.add(*(f"                made[{k * CHUNK} + i] {'=' if k < r.n_written else '+='} y{k}" for k in range(n_made)))
         if r.n_written:
-            s.add(f"            for k in range({r.n_written}):", "                for i in range(m):", f"                    written[k, {time}, b] = made[k * {CHUNK} + i]")
+            s.add(
+                f"            for k in range({r.n_written}):",
+                "                for i in range(m):",
+                f"                    written[k, {time}, b] = made[k * {CHUNK} + i]",
+            )
     if r.keep == 1:
-        s.add(f"            for k in range({plan.n_carried}):", "                for i in range(m):", f"                    states[k, {time}, b] = seen[k * {CHUNK} + i]")
+        s.add(
+            f"            for k in range({plan.n_carried}):",
+            "                for i in range(m):",
+            f"                    states[k, {time}, b] = seen[k * {CHUNK} + i]",
+        )
     elif r.keep:
         s.add(f"            if start % {r.keep} == 0:")
         s.add(*(f"                states[{k}, start // {r.keep}, b] = seen[{k * CHUNK}]" for k in range(plan.n_carried)))
@@ -415,12 +430,30 @@ def lane_kernel(r: Recurrence) -> Kernel:
     s.add("        for step in range(n):")
     s.add(f"            t = {'n - 1 - step' if r.reverse else 'step'}")
     for role, k, j, length in _runs(plan.columns):
-        s.add(f"            for k in range({length}):", f"                place = ({k} + k) * {LANES}", f"                if {role}.shape[2] == 1:", f"                    value = {role}[{j} + k, t, 0]")
-        s.add(f"                    for i in range({LANES}):", "                        window[place + i] = value", f"                elif count == {LANES}:")
-        s.add(f"                    for i in range({LANES}):", f"                        window[place + i] = {role}[{j} + k, t, first + i]", "                else:")
-        s.add(f"                    for i in range({LANES}):", f"                        window[place + i] = {role}[{j} + k, t, first + min(i, count - 1)]")
+        s.add(
+            f"            for k in range({length}):",
+            f"                place = ({k} + k) * {LANES}",
+            f"                if {role}.shape[2] == 1:",
+            f"                    value = {role}[{j} + k, t, 0]",
+        )
+        s.add(
+            f"                    for i in range({LANES}):",
+            "                        window[place + i] = value",
+            f"                elif count == {LANES}:",
+        )
+        s.add(
+            f"                    for i in range({LANES}):",
+            f"                        window[place + i] = {role}[{j} + k, t, first + i]",
+            "                else:",
+        )
+        s.add(
+            f"                    for i in range({LANES}):",
+            f"                        window[place + i] = {role}[{j} + k, t, first + min(i, count - 1)]",
+        )
     if r.keep:
-        s.add(f"            if t % {r.keep} == 0:", f"                for k in range({n_next}):", "                    for i in range(count):")
+        s.add(
+            f"            if t % {r.keep} == 0:", f"                for k in range({n_next}):", "                    for i in range(count):"
+        )
         s.add(f"                        states[k, t // {r.keep}, first + i] = now[k * {LANES} + i]")
     s.add(f"            for i in range({LANES}):")
     names = [f"y{k}" for k in range(n_out)]
@@ -428,7 +461,11 @@ def lane_kernel(r: Recurrence) -> Kernel:
     s.add(*(f"                made[{k * LANES} + i] {'=' if k < n_next + r.n_written else '+='} y{k}" for k in range(n_out)))
     s.add(f"            for i in range({n_next * LANES}):", "                now[i] = made[i]")
     if r.n_written:
-        s.add(f"            for k in range({r.n_written}):", "                for i in range(count):", f"                    written[k, t, first + i] = made[({n_next} + k) * {LANES} + i]")
+        s.add(
+            f"            for k in range({r.n_written}):",
+            "                for i in range(count):",
+            f"                    written[k, t, first + i] = made[({n_next} + k) * {LANES} + i]",
+        )
     s.add("        for i in range(count):")
     if r.keep:
         s.add(*(f"            states[{k}, states.shape[1] - 1, first + i] = now[{k * LANES} + i]" for k in range(n_next)))
@@ -437,6 +474,16 @@ def lane_kernel(r: Recurrence) -> Kernel:
     if plan.summed and r.after is None:
         s.add(*(f"            sums[{k}, first + i] = made[{(offset + k) * LANES} + i]" for k in range(plan.n_sums)))
     elif r.after is not None and plan.n_sums:
-        s.add("            " + _call([f"sums[{k}, first + i]" for k in range(plan.n_returned)], "after", [*(f"parameter[{k}, first + i]" for k in range(len(plan.parameters))), *(f"made[{(offset + k) * LANES} + i]" for k in range(plan.n_sums))]))
+        s.add(
+            "            "
+            + _call(
+                [f"sums[{k}, first + i]" for k in range(plan.n_returned)],
+                "after",
+                [
+                    *(f"parameter[{k}, first + i]" for k in range(len(plan.parameters))),
+                    *(f"made[{(offset + k) * LANES} + i]" for k in range(plan.n_sums)),
+                ],
+            )
+        )
     plan.tail()
     return s.kernel(r.name)

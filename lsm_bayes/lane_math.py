@@ -9,6 +9,9 @@ Trap: rounding by adding a large number needs exact evaluation order, so these f
 multiply-add but no reassociation.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
@@ -42,6 +45,7 @@ _inlined = njit(forceinline=True, fastmath={"contract", "nsz"}, error_model="num
 
 @_inlined
 def exp(x):
+    """Return e**x."""
     y = x if x < 709.78 else 709.78
     y = y if y > -708.0 else -708.0
     shifted = y * 1.4426950408889634 + _SHIFTER
@@ -72,6 +76,7 @@ def exp(x):
 
 @_inlined
 def log(x):
+    """Return the natural logarithm."""
     small = x < 2.2250738585072014e-308
     y = x * 18014398509481984.0 if small else x  # 2**54
     bits = _to_bits(y)
@@ -93,9 +98,7 @@ def log(x):
     p = p * z + 6.666666666666735130e-01
     remainder = p * z
     half_square = 0.5 * f * f
-    value = k * 6.93147180369123816490e-01 - (
-        (half_square - (s * (half_square + remainder) + k * 1.90821492927058770002e-10)) - f
-    )
+    value = k * 6.93147180369123816490e-01 - ((half_square - (s * (half_square + remainder) + k * 1.90821492927058770002e-10)) - f)
     value = -np.inf if x == 0.0 else value
     value = np.nan if x < 0.0 else value
     return x if (x != x or x == np.inf) else value
@@ -103,6 +106,7 @@ def log(x):
 
 @_inlined
 def log1p(x):
+    """Return log(1 + x), accurate near 0."""
     u = 1.0 + x
     value = log(u) - ((u - 1.0) - x) / u
     value = -np.inf if x == -1.0 else value
@@ -111,6 +115,7 @@ def log1p(x):
 
 @_inlined
 def expm1(x):
+    """Return e**x - 1, accurate near 0."""
     u = exp(x)
     v = u - 1.0
     w = log(u)
@@ -122,6 +127,7 @@ def expm1(x):
 
 @_inlined
 def tanh(x):
+    """Return the hyperbolic tangent."""
     size = abs(x)
     e = expm1(-2.0 * size)
     value = -e / (e + 2.0)
@@ -153,6 +159,7 @@ def _sin_cos_pieces(x):
 
 @_inlined
 def sin(x):
+    """Return the sine."""
     quadrant, sine, cosine = _sin_cos_pieces(x)
     value = cosine if (quadrant & np.int64(1)) == 1 else sine
     return -value if (quadrant & np.int64(2)) == 2 else value
@@ -160,6 +167,7 @@ def sin(x):
 
 @_inlined
 def cos(x):
+    """Return the cosine."""
     quadrant, sine, cosine = _sin_cos_pieces(x)
     value = sine if (quadrant & np.int64(1)) == 1 else cosine
     return -value if ((quadrant + np.int64(1)) & np.int64(2)) == 2 else value
@@ -167,32 +175,35 @@ def cos(x):
 
 @_inlined
 def power(x, y):
+    """Return x**y."""
     size = exp(y * log(abs(x)))
     whole = (y + _SHIFTER) - _SHIFTER == y
     odd = (_to_bits(y + _SHIFTER) & np.int64(1)) == 1
     negative = (-size if odd else size) if whole else np.nan
     value = negative if x < 0.0 else size
-    value = 1.0 if (y == 0.0 or x == 1.0) else value
-    return value
+    return 1.0 if (y == 0.0 or x == 1.0) else value
 
 
 @_inlined
 def sigmoid(x):
+    """Return 1 / (1 + e**-x)."""
     return 1.0 / (1.0 + exp(-x))
 
 
 @_inlined
 def softplus(x):
+    """Return log(1 + e**x)."""
     return (x if x > 0.0 else 0.0) + log1p(exp(-abs(x)))
 
 
 @_inlined
 def switch(condition, yes, no):
+    """Return `yes` where the condition holds, else `no`."""
     return yes if condition else no
 
 
 # PyTensor's scalar operations whose own Numba form calls libm (or branches), and what replaces them in a kernel.
-REPLACED = {
+REPLACED: dict[type, Callable[..., Any]] = {
     scalar.Exp: exp,
     scalar.Log: log,
     scalar.Log1p: log1p,

@@ -62,7 +62,11 @@ class NestedProgram:
         names = self.model.fluxes._fields  # type: ignore[attr-defined]
         wanted = [*range(n_x + n_z), *(n_x + n_z + names.index(f) for f in self.fluxes)]
         merged = Graph(
-            {"state": fast.inputs["state"], "forcing": fast.inputs["forcing"], "parameter": [*fast.inputs["parameter"], *fast.inputs["outer"]]},
+            {
+                "state": fast.inputs["state"],
+                "forcing": fast.inputs["forcing"],
+                "parameter": [*fast.inputs["parameter"], *fast.inputs["outer"]],
+            },
             fast.outputs,
         )
         return split(slow, wanted, n_x + n_z), split(merged, range(len(fast.outputs)), n_z)
@@ -93,11 +97,15 @@ class NestedProgram:
         """
         slow, fast = self.split_steps
         slow_names, fast_names = self.forcing_names
-        return evaluate_columns(slow.prepare, [forcing[n] for n in slow_names]), evaluate_columns(fast.prepare, [forcing[n] for n in fast_names])
+        return evaluate_columns(slow.prepare, [forcing[n] for n in slow_names]), evaluate_columns(
+            fast.prepare, [forcing[n] for n in fast_names]
+        )
 
 
 @cache
-def nested_program(model: ProcessModel, fluxes: tuple[str, ...], fast_fluxes: tuple[str, ...], folded: tuple[tuple[str, float], ...] = ()) -> NestedProgram:
+def nested_program(
+    model: ProcessModel, fluxes: tuple[str, ...], fast_fluxes: tuple[str, ...], folded: tuple[tuple[str, float], ...] = ()
+) -> NestedProgram:
     """Return the program of a process model with a nested step; the same choice gives the same object.
 
     Parameters
@@ -142,9 +150,14 @@ class _Parts:
 
     def inner_text(self, t: str, doubled: bool = False) -> list[str]:
         """Lines that set the parameters, state and forcing of the fast loop of one slow step."""
-        lines = ["            for i in range(z.shape[0]):", f"                z[i, 0] = states[{self.n_x} + i, {t}, b]" if not doubled else ""]
+        lines = [
+            "            for i in range(z.shape[0]):",
+            f"                z[i, 0] = states[{self.n_x} + i, {t}, b]" if not doubled else "",
+        ]
         if doubled:
-            lines[1] = f"                z[i, 0] = states[{self.n_x} + i, {t}, b] if i < {self.n_z} else dots[{self.n_x - self.n_z} + i, {t}, b]"
+            lines[1] = (
+                f"                z[i, 0] = states[{self.n_x} + i, {t}, b] if i < {self.n_z} else dots[{self.n_x - self.n_z} + i, {t}, b]"
+            )
         lines += [f"            for i in range({self.n_x}):", f"                p[{self.n_p} + i, 0] = states[i, {t}, b]"]
         if doubled:
             lines.append(f"                p[{2 * self.n_p + self.n_x} + i, 0] = dots[i, {t}, b]")
@@ -156,7 +169,11 @@ def _head(arguments: Sequence[str], name: str) -> list[str]:
     return [f"def {name}({', '.join(arguments)}):", "    n = column.shape[1]", "    members = parameter.shape[1]"]
 
 
-_MEMBER = ["    for b in range(members):", "        b_slow = b if column.shape[2] > 1 else 0", "        b_fast = b if fast_column.shape[2] > 1 else 0"]
+_MEMBER = [
+    "    for b in range(members):",
+    "        b_slow = b if column.shape[2] > 1 else 0",
+    "        b_fast = b if fast_column.shape[2] > 1 else 0",
+]
 
 
 def _listed(template: str, n: int) -> list[str]:
@@ -185,7 +202,11 @@ def forward(program: NestedProgram) -> Kernel:
     c.function("slow_step", c.slow.body)
     n_q, n_g, n_y = len(c.slow.constants.outputs), len(c.slow.prepare.outputs), len(program.fluxes)
     s.add(*_head(["parameter", "initial", "column", "fast_column"], "trajectory"))
-    s.add(f"    states = np.empty(({n_all}, n + 1, members))", f"    fluxes = np.empty(({n_y}, n, members))", f"    fast = np.empty(({len(c.chosen)}, n * {steps}, members))")
+    s.add(
+        f"    states = np.empty(({n_all}, n + 1, members))",
+        f"    fluxes = np.empty(({n_y}, n, members))",
+        f"    fast = np.empty(({len(c.chosen)}, n * {steps}, members))",
+    )
     s.add(f"    p = np.empty(({c.n_p + c.n_x}, 1))", f"    z = np.empty(({c.n_z}, 1))", *_MEMBER)
     s.add("        states[:, 0, b] = initial[:, b]", f"        p[:{c.n_p}, 0] = parameter[:, b]")
     q = _listed("q{}", n_q)
@@ -243,10 +264,17 @@ def adjoint(program: NestedProgram, *, flux_bar: bool, state_bar: bool, column_b
     s.add(*_head(["parameter", "column", "fast_column", "states", *extra], "trajectory_vjp"))
     s.add(f"    total = np.zeros(({c.n_p}, members))", f"    carried = np.zeros(({n_all}, members))")
     if column_bar:
-        s.add(f"    column_bar = np.empty((column.shape[0], n, members))\n    fast_column_bar = np.empty((fast_column.shape[0], n * {steps}, members))")
+        s.add(
+            "    column_bar = np.empty((column.shape[0], n, members))",
+            f"    fast_column_bar = np.empty((fast_column.shape[0], n * {steps}, members))",
+        )
     s.add(f"    p = np.empty(({c.n_p + c.n_x}, 1))", f"    z = np.empty(({c.n_z}, 1))", f"    z_bar = np.empty(({c.n_z}, 1))")
     s.add(f"    bar = np.empty(({c.n_f}, {steps}, 1))", f"    q_bar = np.empty({max(1, n_q)})", *_MEMBER)
-    s.add(f"        p[:{c.n_p}, 0] = parameter[:, b]", "        q_bar[:] = 0.0", *(["        carried[:, b] = state_bar[:, n, b]"] if state_bar else []))
+    s.add(
+        f"        p[:{c.n_p}, 0] = parameter[:, b]",
+        "        q_bar[:] = 0.0",
+        *(["        carried[:, b] = state_bar[:, n, b]"] if state_bar else []),
+    )
     q = _listed("q{}", n_q)
     if n_q:
         s.add(f"        {', '.join(q)}, = slow_constants({', '.join(_listed('parameter[{}, b]', c.n_p))})")
@@ -259,7 +287,11 @@ def adjoint(program: NestedProgram, *, flux_bar: bool, state_bar: bool, column_b
         "column": _listed("column[{}, t, b_slow]", n_g),
         "constant": q,
     }
-    arguments = [a for role in roles for a in by_role[role]] + _listed("carried[{}, b]", n_all) + (_listed("flux_bar[{}, t, b]", n_y) if flux_bar else [])
+    arguments = (
+        [a for role in roles for a in by_role[role]]
+        + _listed("carried[{}, b]", n_all)
+        + (_listed("flux_bar[{}, t, b]", n_y) if flux_bar else [])
+    )
     x_bar, m_bar, g_bar, d = _listed("x_bar{}", c.n_x), _listed("m_bar{}", c.n_f), _listed("g_bar{}", n_g), _listed("d{}", n_q)
     targets = [*x_bar, *_listed("z_bar[{}, 0]", c.n_z), *m_bar, *g_bar, *d]
     s.add(f"            {', '.join(targets)}, = slow_back({', '.join(arguments)})")
@@ -267,7 +299,8 @@ def adjoint(program: NestedProgram, *, flux_bar: bool, state_bar: bool, column_b
     s.add(f"            for i in range({steps}):", *(f"                bar[{k}, i, 0] = m_bar{k} / {steps}" for k in range(c.n_f)))
     if flux_bar:
         s.add(*(f"                bar[{k}, i, 0] += fast_bar[{j}, t * {steps} + i, b]" for j, k in enumerate(c.chosen)))
-    s.add(f"            {', '.join([*(['part_bar'] if column_bar else []), 'part', 'first'])} = fast_back(p, z_bar, forcing, history, bar, {steps}, 1)")
+    parts = ", ".join([*(["part_bar"] if column_bar else []), "part", "first"])
+    s.add(f"            {parts} = fast_back(p, z_bar, forcing, history, bar, {steps}, 1)")
     s.add(*(f"            total[{i}, b] += part[{i}, 0]" for i in range(c.n_p)))
     s.add(*(f"            carried[{i}, b] = x_bar{i} + part[{c.n_p + i}, 0]" for i in range(c.n_x)))
     s.add(*(f"            carried[{c.n_x + i}, b] = first[{i}, 0]" for i in range(c.n_z)))
@@ -276,7 +309,8 @@ def adjoint(program: NestedProgram, *, flux_bar: bool, state_bar: bool, column_b
         s.add(*(f"            column_bar[{i}, t, b] = g_bar{i}" for i in range(n_g)))
         s.add(f"            fast_column_bar[:, t * {steps}:(t + 1) * {steps}, b] = part_bar[:, :, 0]")
     if n_q:
-        s.add(f"        {', '.join(_listed('p_bar{}', c.n_p))}, = after({', '.join([*_listed('parameter[{}, b]', c.n_p), *_listed('q_bar[{}]', n_q)])})")
+        received = ", ".join([*_listed("parameter[{}, b]", c.n_p), *_listed("q_bar[{}]", n_q)])
+        s.add(f"        {', '.join(_listed('p_bar{}', c.n_p))}, = after({received})")
         s.add(*(f"        total[{i}, b] += p_bar{i}" for i in range(c.n_p)))
     s.add(f"    return (total, carried{', column_bar, fast_column_bar' if column_bar else ''})")
     return s.kernel("trajectory_vjp")
@@ -320,10 +354,12 @@ def tangent(program: NestedProgram, *, column_dot: bool) -> Kernel:
     s.add(f"        p[:{c.n_p}, 0] = parameter[:, b]", f"        p[{c.n_p + c.n_x}:{2 * c.n_p + c.n_x}, 0] = parameter_dot[:, b]")
     q = _listed("q{}", 2 * n_q)
     if n_q:
-        s.add(f"        {', '.join(q)}, = slow_constants({', '.join([*_listed('parameter[{}, b]', c.n_p), *_listed('parameter_dot[{}, b]', c.n_p)])})")
+        received = ", ".join([*_listed("parameter[{}, b]", c.n_p), *_listed("parameter_dot[{}, b]", c.n_p)])
+        s.add(f"        {', '.join(q)}, = slow_constants({received})")
     s.add("        for t in range(n):", *c.inner_text("t", doubled=True))
     fast_dot = [f"fast_column_dot[:, t * {steps}:(t + 1) * {steps}, b_fast:b_fast + 1]"] if column_dot else []
-    s.add(f"            {', '.join([*(['written'] if c.chosen else []), 'sums', 'last'])} = fast_loop({', '.join(['p', 'z', 'forcing', *fast_dot, str(steps), '1'])})")
+    returned = ", ".join([*(["written"] if c.chosen else []), "sums", "last"])
+    s.add(f"            {returned} = fast_loop({', '.join(['p', 'z', 'forcing', *fast_dot, str(steps), '1'])})")
     by_role = {
         "state": _listed("states[{}, t, b]", c.n_x),
         "state_dot": _listed("dots[{}, t, b]", c.n_x),
@@ -336,7 +372,12 @@ def tangent(program: NestedProgram, *, column_dot: bool) -> Kernel:
         "constant": q,
     }
     arguments = [a for role in slow.body.inputs for a in by_role[role]]
-    targets = [*(f"states[{i}, t + 1, b]" for i in range(n_all)), *(f"y{i}" for i in range(n_y)), *(f"dots[{i}, t + 1, b]" for i in range(n_all)), *(f"fluxes[{i}, t, b]" for i in range(n_y))]
+    targets = [
+        *(f"states[{i}, t + 1, b]" for i in range(n_all)),
+        *(f"y{i}" for i in range(n_y)),
+        *(f"dots[{i}, t + 1, b]" for i in range(n_all)),
+        *(f"fluxes[{i}, t, b]" for i in range(n_y)),
+    ]
     s.add(f"            {', '.join(targets)}, = slow_step({', '.join(arguments)})")
     s.add(*([f"            fast[:, t * {steps}:(t + 1) * {steps}, b] = written[:, :, 0]"] if c.chosen else []))
     s.add("    return (dots, fluxes, fast)")

@@ -93,7 +93,12 @@ def symbolic_run(
         return pt.stack(rows) if rows else pt.zeros((0, width))
 
     columns = columns_of(derived, varying)
-    operation = Trajectory(derived, lanes=isinstance(derived, Program) and width >= FEWEST_LANES, keep=_keep(derived, columns, width, bool(states), history_bytes), forcing_gradient=forcing_gradient)
+    operation = Trajectory(
+        derived,
+        lanes=isinstance(derived, Program) and width >= FEWEST_LANES,
+        keep=_keep(derived, columns, width, bool(states), history_bytes),
+        forcing_gradient=forcing_gradient,
+    )
     found = operation(matrix(model.parameters._fields), matrix(kept_states), *columns, return_list=True)  # type: ignore[attr-defined]
 
     def series(array: Any, i: int) -> Any:
@@ -119,9 +124,17 @@ def _keep(derived: Any, columns: Sequence[Any], width: int, all_states: bool, li
 
 
 @overload
-def simulate(model: ProcessModel, forcing: xr.Dataset, parameters: Mapping[str, Any] | xr.Dataset | None = None, *, outputs: Sequence[str] | None = None) -> xr.Dataset: ...
+def simulate(
+    model: ProcessModel,
+    forcing: xr.Dataset,
+    parameters: Mapping[str, Any] | xr.Dataset | None = None,
+    *,
+    outputs: Sequence[str] | None = None,
+) -> xr.Dataset: ...
 @overload
-def simulate(model: ProcessModel, forcing: Mapping[str, Any], parameters: Mapping[str, Any] | None = None, *, outputs: Sequence[str] | None = None) -> dict[str, Any]: ...
+def simulate(
+    model: ProcessModel, forcing: Mapping[str, Any], parameters: Mapping[str, Any] | None = None, *, outputs: Sequence[str] | None = None
+) -> dict[str, Any]: ...
 def simulate(model: ProcessModel, forcing: Any, parameters: Any = None, *, outputs: Sequence[str] | None = None) -> Any:
     """Run a process model.
 
@@ -132,8 +145,8 @@ def simulate(model: ProcessModel, forcing: Any, parameters: Any = None, *, outpu
     forcing : xarray.Dataset or mapping
         Data set with dimensions ``time`` and optionally ``site`` and with units (see `lsm_bayes.forcing.forcing_arrays`).
     parameters : mapping or xarray.Dataset, optional
-        Parameters and initial states by name: numbers, DataArrays with any dimensions (``site``, ``draw``, ``chain``, ``member``, ...), which
-        are broadcast, or PyTensor variables. Declared defaults are used for the rest.
+        Parameters and initial states by name: numbers, DataArrays with any dimensions (``site``, ``draw``, ``chain``, ``member``, ...),
+        which are broadcast, or PyTensor variables. Declared defaults are used for the rest.
     outputs : sequence of str, optional
         Fluxes and states that are wanted; default all. What is not wanted is not computed.
 
@@ -159,7 +172,9 @@ def simulate(model: ProcessModel, forcing: Any, parameters: Any = None, *, outpu
         if members is None and wide is not None:
             members = wide.type.shape[0]
             if members is None:
-                raise ValueError(f"the length of {wide} is not known when the graph is built; use pt.specify_shape or a shaped PyMC variable")
+                raise ValueError(
+                    f"the length of {wide} is not known when the graph is built; use pt.specify_shape or a shaped PyMC variable"
+                )
         chosen = outputs if outputs is not None else [*model.flux_quantities, *model.state._fields]  # type: ignore[attr-defined]
         return symbolic_run(model, arrays, parameters or {}, chosen, members=members, forcing_gradient=not isinstance(forcing, xr.Dataset))
     return _numeric(model, forcing, parameters, outputs)
@@ -171,7 +186,9 @@ def _numeric(model: ProcessModel, data: xr.Dataset, parameters: Any, outputs: Se
     for name, value in given.items():
         unnamed = [d for d in value.dims if str(d).startswith("dim_")]
         if unnamed:
-            raise ValueError(f"parameter {name!r} is an array without named dimensions; give an xarray.DataArray with dims such as ('draw',)")
+            raise ValueError(
+                f"parameter {name!r} is an array without named dimensions; give an xarray.DataArray with dims such as ('draw',)"
+            )
     broadcast = xr.broadcast(*given.values())
     dims = [d for d in broadcast[0].dims if d != "site"]
     fluxes, states = _chosen(model, outputs)
@@ -194,10 +211,20 @@ def _numeric(model: ProcessModel, data: xr.Dataset, parameters: Any, outputs: Se
 @cache
 def _function(derived: Program, lanes: bool) -> Any:
     parameter, initial, column = pt.dmatrix("parameter"), pt.dmatrix("initial"), pt.dtensor3("column")
-    return pytensor.function([parameter, initial, column], Trajectory(derived, lanes=lanes)(parameter, initial, column, return_list=True), mode="NUMBA")
+    return pytensor.function(
+        [parameter, initial, column], Trajectory(derived, lanes=lanes)(parameter, initial, column, return_list=True), mode="NUMBA"
+    )
 
 
-def _labelled(model: ProcessModel, derived: Program, forcing: Forcing, example: xr.DataArray, dims: list[Any], states: Sequence[str], pieces: list[Any]) -> xr.Dataset:
+def _labelled(
+    model: ProcessModel,
+    derived: Program,
+    forcing: Forcing,
+    example: xr.DataArray,
+    dims: list[Any],
+    states: Sequence[str],
+    pieces: list[Any],
+) -> xr.Dataset:
     sizes = [example.sizes[d] for d in dims]
     step = forcing.time[1] - forcing.time[0]
     instants = forcing.time.append(pd.DatetimeIndex([forcing.time[-1] + step]))
@@ -219,7 +246,15 @@ def _labelled(model: ProcessModel, derived: Program, forcing: Forcing, example: 
         variables[name] = assemble(1, row, "time", table[name].attrs())
     for name in states:
         declared = model.state_parameters[name][0]
-        variables[name] = assemble(0, derived.state_names.index(name), "instant", {"units": declared.unit, "long_name": name.replace("_", " ")})
-    found = xr.Dataset(variables, coords=coords, attrs={"process_model": model.name, "title": model.title, "citations": "; ".join(model.citations)})
-    failed = sum(int(np.any([~np.isfinite(v.values).all(axis=-1) for v in found.data_vars.values()], axis=0).sum()) for _ in (0,)) if variables else 0
+        variables[name] = assemble(
+            0, derived.state_names.index(name), "instant", {"units": declared.unit, "long_name": name.replace("_", " ")}
+        )
+    found = xr.Dataset(
+        variables, coords=coords, attrs={"process_model": model.name, "title": model.title, "citations": "; ".join(model.citations)}
+    )
+    failed = (
+        sum(int(np.any([~np.isfinite(v.values).all(axis=-1) for v in found.data_vars.values()], axis=0).sum()) for _ in (0,))
+        if variables
+        else 0
+    )
     return found.assign_attrs(non_finite_runs=failed)

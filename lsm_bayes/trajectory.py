@@ -100,10 +100,13 @@ class Trajectory(_KernelOp):
         wanted = (2, 2, *([3] * len(columns)))
         got = tuple(v.type.ndim for v in inputs)
         if got != wanted or len(columns) != self.program.n_columns:
-            raise TypeError(f"a trajectory takes parameters, initial states and {self.program.n_columns} column arrays with {wanted} dimensions, got {got}")
+            raise TypeError(
+                f"a trajectory takes parameters, initial states and {self.program.n_columns} column arrays "
+                f"with {wanted} dimensions, got {got}"
+            )
         return Apply(self, inputs, [_tensor(3) for _ in range(1 + self.program.n_flux_arrays)])
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    def infer_shape(self, node: Apply, shapes: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Shapes of the outputs from those of the inputs."""
         members, n = shapes[0][1], shapes[2][1]
         kept = n + 1 if self.keep == 1 else (n + self.keep - 1) // self.keep + 1
@@ -119,13 +122,17 @@ class Trajectory(_KernelOp):
         parameter, _, *columns = inputs
         given = [not isinstance(c.type, DisconnectedType) for c in cotangents]
         operation = TrajectoryVJP(self, flux_bar=any(given[1:]), state_bar=given[0])
-        flux_bars = [c if g else pt.zeros_like(o) for c, g, o in zip(cotangents[1:], given[1:], outputs[1:], strict=True)] if any(given[1:]) else []
+        flux_bars = (
+            [c if g else pt.zeros_like(o) for c, g, o in zip(cotangents[1:], given[1:], outputs[1:], strict=True)] if any(given[1:]) else []
+        )
         found = operation(parameter, *columns, outputs[0], *flux_bars, *([cotangents[0]] if given[0] else []), return_list=True)
         if not self.forcing_gradient:
             return [*found, *(disconnected_type() for _ in columns)]
         # A column shared by all members collects the cotangents of all.
         shared = [pt.switch(pt.eq(c.shape[2], 1), 1, 0) for c in columns]
-        bars = [pt.switch(s, b.sum(axis=2, keepdims=True), b)[:, :, : c.shape[2]] for s, b, c in zip(shared, found[2:], columns, strict=True)]
+        bars = [
+            pt.switch(s, b.sum(axis=2, keepdims=True), b)[:, :, : c.shape[2]] for s, b, c in zip(shared, found[2:], columns, strict=True)
+        ]
         return [*found[:2], *bars]
 
     def pushforward(self, inputs: Sequence[Variable], outputs: Sequence[Variable], tangents: Sequence[Any]) -> list[Variable]:
@@ -207,7 +214,9 @@ class TrajectoryJVP(_KernelOp):
 
     def make_node(self, *inputs: Any) -> Apply:
         """Apply to symbolic inputs."""
-        return Apply(self, [pt.as_tensor(v, dtype="float64") for v in inputs], [_tensor(3) for _ in range(1 + self.trajectory.program.n_flux_arrays)])
+        return Apply(
+            self, [pt.as_tensor(v, dtype="float64") for v in inputs], [_tensor(3) for _ in range(1 + self.trajectory.program.n_flux_arrays)]
+        )
 
 
 def columns_of(program: Program | NestedProgram, forcing: Mapping[str, Any]) -> tuple[Any, ...]:

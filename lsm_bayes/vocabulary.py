@@ -194,7 +194,14 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
 @cache
 def _registry() -> pint.UnitRegistry:
     registry: pint.UnitRegistry = pint.UnitRegistry()
-    for line in ("gC = gram", "kgC = 1000 * gram", "MgC = 1e6 * gram", "PgC = 1e15 * gram", "degrees_north = degree", "degrees_east = degree"):
+    for line in (
+        "gC = gram",
+        "kgC = 1000 * gram",
+        "MgC = 1e6 * gram",
+        "PgC = 1e15 * gram",
+        "degrees_north = degree",
+        "degrees_east = degree",
+    ):
         registry.define(line)
     return registry
 

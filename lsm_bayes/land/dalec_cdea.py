@@ -10,11 +10,12 @@ onset and fall days repeat every 365.25 days. The canopy is bistable: a small in
 """
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.declare import Budget, Parameter, Prior, ProcessModel
+from lsm_bayes.declare import Budget, Equilibrium, Parameter, Prior, ProcessModel
 from lsm_bayes.processes import acm, cdea_phenology, fire, turnover
 
 LABILE_LIFESPAN = 1.001  # yr
@@ -25,11 +26,13 @@ COMPLETENESS = {"labile": 0.1, "foliage": 0.9, "root": 0.1, "wood": 0.1, "litter
 class Parameters(NamedTuple):
     """Parameters; bounds are those of CARDAMOM."""
 
+    # One parameter a line.
+    # fmt: off
     decomposition_rate: Annotated[float, Parameter("d-1", (1e-5, 0.01), "litter decomposed to soil organic matter per day at 0 degC")] = 1e-3
     f_auto: Annotated[float, Parameter("1", (0.2, 0.8), "autotrophic respiration as a fraction of GPP", level="pft")] = 0.5
     f_foliage: Annotated[float, Parameter("1", (0.01, 0.5), "fraction of NPP allocated directly to leaves", level="pft")] = 0.1
     f_roots: Annotated[float, Parameter("1", (0.01, 1.0), "fraction to fine roots of the NPP that leaves and labile pool leave over", level="pft")] = 0.4
-    leaf_lifespan: Annotated[float, Parameter("yr", (1.001, 8.0), "leaf lifespan", level="pft")] = 1.5
+    leaf_lifespan: Annotated[float, Parameter("yr", (1.001, 8.0), "leaf lifespan", Prior("log_uniform", origin=1.0), level="pft")] = 1.5
     wood_turnover: Annotated[float, Parameter("d-1", (2.5e-5, 1e-3), "fraction of wood lost per day", level="pft")] = 1e-4
     root_turnover: Annotated[float, Parameter("d-1", (1e-4, 0.01), "fraction of fine roots lost per day", level="pft")] = 2e-3
     litter_mineralisation: Annotated[float, Parameter("d-1", (1e-4, 0.01), "fraction of litter respired per day at 0 degC")] = 5e-3
@@ -42,6 +45,7 @@ class Parameters(NamedTuple):
     leaf_fall_day: Annotated[float, Parameter("d", (365.25, 1461.0), "day of the largest leaf fall", Prior("uniform"), period=365.25)] = 645.0
     leaf_fall_period: Annotated[float, Parameter("d", (20.0, 150.0), "duration of leaf fall", level="pft")] = 60.0
     leaf_mass_area: Annotated[float, Parameter("gC m-2", (5.0, 200.0), "leaf carbon per leaf area", level="pft")] = 60.0
+    # fmt: on
 
 
 class State(NamedTuple):
@@ -110,7 +114,9 @@ def _step(pi: float, x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes
     days = f.step_length
     lai = x.foliage_carbon / p.leaf_mass_area
     hours = acm.day_length(f.day_of_year, f.latitude, pi)
-    gpp = acm.gross_primary_production(lai, f.air_temperature_max, f.air_temperature_min, f.shortwave_down, f.co2, hours, p.canopy_efficiency)
+    gpp = acm.gross_primary_production(
+        lai, f.air_temperature_max, f.air_temperature_min, f.shortwave_down, f.co2, hours, p.canopy_efficiency
+    )
     warmth = pt.exp(p.temperature_exponent * (0.5 * (f.air_temperature_max + f.air_temperature_min)))
 
     # Allocation: nested fractions of NPP, written as fractions of GPP so that they leave the time loop.
@@ -220,19 +226,54 @@ def original_step(x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes]:
     return _step(3.1415927, x, f, p)
 
 
+def equilibrium(means: Mapping[str, Any], p: Parameters) -> dict[str, Any]:
+    """Return the pools at which inputs and losses balance.
+
+    Parameters
+    ----------
+    means : mapping
+        Means over whole years of ``gpp`` (gC m-2 d-1) and ``temperature_factor``.
+    p : Parameters
+        Parameters.
+
+    Returns
+    -------
+    dict
+        Roots, wood, litter and soil, gC m-2, for a step of one day without fire: pool = input / rate, with the mean
+        temperature factor in the rate (covariance with the season neglected).
+    """
+    gpp, warmth = means["gpp"], means["temperature_factor"]
+    to_npp = 1.0 - p.f_auto
+    to_foliage = to_npp * p.f_foliage
+    to_labile = (to_npp - to_foliage) * p.f_labile
+    to_roots = (to_npp - to_foliage - to_labile) * p.f_roots
+    to_wood = to_npp - to_foliage - to_labile - to_roots
+    litter_in = (to_foliage + to_labile + to_roots) * gpp
+    decomposed = p.decomposition_rate / (p.decomposition_rate + p.litter_mineralisation)
+    return {
+        "root_carbon": to_roots * gpp / p.root_turnover,
+        "wood_carbon": to_wood * gpp / p.wood_turnover,
+        "litter_carbon": litter_in / ((p.litter_mineralisation + p.decomposition_rate) * warmth),
+        "soil_carbon": (to_wood * gpp + litter_in * decomposed) / (p.soil_mineralisation * warmth),
+    }
+
+
 _POOLS = tuple(State._fields)
-_DECLARED = dict(
-    parameters=Parameters,
-    state=State,
-    forcing=Forcing,
-    fluxes=Fluxes,
-    citations=(
+_DECLARED: dict[str, Any] = {
+    "parameters": Parameters,
+    "state": State,
+    "forcing": Forcing,
+    "fluxes": Fluxes,
+    "citations": (
         "Williams et al. (1997), Ecological Applications 7, 882-894: photosynthesis (ACM)",
         "Bloom & Williams (2015), Biogeosciences 12, 1299-1315, doi 10.5194/bg-12-1299-2015: DALEC2",
         "Bloom et al. (2016), PNAS 113, 1285-1290, doi 10.1073/pnas.1515160113: fire",
     ),
-    budgets={"carbon": Budget(_POOLS, ("gpp",), ("reco", "fire_emission"))},
-    folded=("step_length", "burned_area"),
+    "budgets": {"carbon": Budget(_POOLS, ("gpp",), ("reco", "fire_emission"))},
+    "equilibrium": Equilibrium(("gpp", "temperature_factor"), equilibrium),
+    "folded": ("step_length", "burned_area"),
+}
+DALEC_CDEA = ProcessModel(name="dalec_cdea", title="DALEC-CDEA (CARDAMOM 400)", step=step, **_DECLARED)
+DALEC_CDEA_ORIGINAL = ProcessModel(
+    name="dalec_cdea_original", title="DALEC-CDEA with the rounded pi of the C source", step=original_step, **_DECLARED
 )
-DALEC_CDEA = ProcessModel(name="dalec_cdea", title="DALEC-CDEA (CARDAMOM 400)", step=step, **_DECLARED)  # type: ignore[arg-type]
-DALEC_CDEA_ORIGINAL = ProcessModel(name="dalec_cdea_original", title="DALEC-CDEA with the rounded pi of the C source", step=original_step, **_DECLARED)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Small real data that ships with the package, and the cards of all data sets."""

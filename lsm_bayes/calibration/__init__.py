@@ -1,0 +1,21 @@
+"""Calibration: priors, pooling, streams and initial pools become a plain PyMC model."""
+
+from lsm_bayes.calibration.build import Calibration, build_model
+from lsm_bayes.calibration.initial import Free, InProportion, NearEquilibrium
+from lsm_bayes.calibration.pooling import Pooling, complete, none, partial
+from lsm_bayes.calibration.priors import date_prior
+from lsm_bayes.calibration.streams import Stream
+
+__all__ = [
+    "Calibration",
+    "Free",
+    "InProportion",
+    "NearEquilibrium",
+    "Pooling",
+    "Stream",
+    "build_model",
+    "complete",
+    "date_prior",
+    "none",
+    "partial",
+]

@@ -1,0 +1,301 @@
+"""From a process model, data and choices to a plain PyMC model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+
+from lsm_bayes import observations
+from lsm_bayes.calibration import priors as prior_maps
+from lsm_bayes.calibration.initial import Free, InProportion, Initial, NearEquilibrium, in_proportion, initial_of, near_equilibrium
+from lsm_bayes.calibration.pooling import Groups, Pooling, pooling_of, standard_normal
+from lsm_bayes.calibration.streams import PreparedStream, Stream, prepare
+from lsm_bayes.datasets import validate
+from lsm_bayes.declare import Prior, ProcessModel
+from lsm_bayes.errors.model import add_likelihood
+from lsm_bayes.forcing import Forcing, forcing_arrays
+from lsm_bayes.simulation import symbolic_run
+from lsm_bayes.vocabulary import unknown
+
+
+@dataclass(frozen=True)
+class SiteRecord:
+    """One site of a calibration.
+
+    Attributes
+    ----------
+    name : str
+        Site.
+    data : xarray.Dataset
+        Its record, complete forcing, dimension ``time``.
+    forcing : Forcing
+        Forcing of the whole record.
+    training : numpy.ndarray of bool
+        Steps that are fitted.
+    """
+
+    name: str
+    data: xr.Dataset
+    forcing: Forcing
+    training: np.ndarray
+
+    @property
+    def fitted_steps(self) -> int:
+        """Steps that the fit simulates: from the start of the record to the end of the training period."""
+        return int(np.flatnonzero(self.training)[-1]) + 1
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a PyMC model was built from; attached to it as ``model.calibration``.
+
+    Attributes
+    ----------
+    process_model : ProcessModel
+        The land model.
+    records : list of SiteRecord
+        Sites.
+    groups : Groups
+        Sites and plant functional types.
+    streams : list of PreparedStream
+        Observations.
+    pooling, initial, priors, fixed : dict
+        Choices, completed by the defaults.
+    """
+
+    process_model: ProcessModel
+    records: list[SiteRecord]
+    groups: Groups
+    streams: list[PreparedStream]
+    pooling: dict[str, Pooling]
+    initial: dict[str, Initial]
+    priors: dict[str, Prior | list[Prior]]
+    fixed: dict[str, float]
+
+    @property
+    def site_dim(self) -> str | None:
+        """Dimension of values by site; None with one site."""
+        return "site" if self.groups.several else None
+
+
+def _records(model: ProcessModel, data: xr.Dataset, streams: Sequence[Stream], sites: Sequence[str] | None, training: Any, withheld_years: int) -> list[SiteRecord]:
+    if "site" not in data.dims:
+        data = data.expand_dims(site=[str(data.attrs.get("site", data.coords["site"].item() if "site" in data.coords else "site"))])
+    if sites is not None:
+        for s in sites:
+            if s not in data["site"].values:
+                raise KeyError(unknown("site", s, map(str, data["site"].values)))
+        data = data.sel(site=list(sites))
+    needed = [n for n in model.forcing._fields if n not in ("day_of_year", "day_number", "step_length", "latitude", "burned_area")]  # type: ignore[attr-defined]
+    found = []
+    for name in map(str, data["site"].values):
+        one = _trimmed(data.sel(site=[name]), needed)
+        checked = validate(one, model.forcing._fields, ()).sel(site=name)  # type: ignore[attr-defined]
+        time = pd.DatetimeIndex(checked["time"].values)
+        if training is not None:
+            start, end = (pd.Timestamp(str(t)) if t is not None else None for t in training)
+            mask = np.ones(time.size, dtype=bool)
+            mask &= (time >= start) if start is not None else True
+            mask &= (time <= end + pd.Timedelta(days=0)) if end is not None else True
+        else:
+            years = np.unique(time.year)
+            if withheld_years >= years.size:
+                raise ValueError(f"{name} has {years.size} years, {years[0]} to {years[-1]}; {withheld_years} cannot be withheld")
+            mask = time.year <= years[-1 - withheld_years]
+        if mask.sum() < 300:
+            raise ValueError(f"the training period of {name} has {int(mask.sum())} days of its record {time[0]:%Y-%m-%d} to {time[-1]:%Y-%m-%d}; at least 300 are needed")
+        found.append(SiteRecord(name, checked, forcing_arrays(model, checked), np.asarray(mask)))
+    return found
+
+
+def _trimmed(data: xr.Dataset, needed: Sequence[str]) -> xr.Dataset:
+    """Cut a site to the period in which it has forcing at all: sets of many sites stand on the union of their records."""
+    there = [n for n in needed if n in data]
+    if not there:
+        return data
+    known = np.all([np.isfinite(data[n].transpose("site", "time").values).any(axis=0) for n in there if "time" in data[n].dims], axis=0)
+    days = np.flatnonzero(known)
+    return data.isel(time=slice(days[0], days[-1] + 1)) if days.size else data
+
+
+def build_model(
+    model: ProcessModel,
+    data: xr.Dataset,
+    streams: Sequence[Stream | str],
+    *,
+    sites: Sequence[str] | None = None,
+    training: tuple[Any, Any] | None = None,
+    withheld_years: int = 0,
+    pooling: Mapping[str, Pooling] | None = None,
+    initial: Mapping[str, Initial] | None = None,
+    priors: Mapping[str, Prior | Mapping[str, Prior]] | None = None,
+    fixed: Mapping[str, float] | None = None,
+) -> pm.Model:
+    """Build a plain PyMC model of a calibration.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The land model.
+    data : xarray.Dataset
+        Daily data, dimensions ``time`` and optionally ``site``, variables in the vocabulary with units, observations with
+        ``<name>_uncertainty``; coordinates ``latitude`` and, for pooling by type, ``pft``.
+    streams : sequence of Stream or str
+        What is fitted; a name means daily values with the default error model.
+    sites : sequence of str, optional
+        Sites to take; default all. Each is cut to its own record: no padding.
+    training : tuple, optional
+        First and last day that are fitted; the rest of the record is withheld.
+    withheld_years : int
+        Instead: how many calendar years at the end of each record are withheld.
+    pooling : mapping of str to Pooling, optional
+        By parameter or initial pool; the default follows the declared levels.
+    initial : mapping of str to Free, InProportion or NearEquilibrium, optional
+        How initial pools are set; default free.
+    priors : mapping of str to Prior, or of str to mapping of site to Prior, optional
+        In place of the declared ones.
+    fixed : mapping of str to float, optional
+        Parameters or initial pools that are not calibrated.
+
+    Returns
+    -------
+    pymc.Model
+        Named dims ``site``, ``pft`` and ``<stream>_observation``; deterministic variables carry the parameters in their units.
+        ``model.card`` describes it, ``model.calibration`` is what `predict` needs.
+
+    Raises
+    ------
+    KeyError, ValueError, TypeError
+        For unknown names, missing data or units; the message says what was got and what is accepted.
+    """
+    wanted = [Stream(s) if isinstance(s, str) else s for s in streams]
+    if not wanted:
+        raise ValueError("no stream to fit; give at least one, such as 'nee'")
+    for name in {**(priors or {}), **(fixed or {})}:
+        if name not in model.calibrated:
+            raise KeyError(f"{model.name}: {unknown('parameter or initial state', name, model.calibrated)}")
+    records = _records(model, data, wanted, sites, training, withheld_years)
+    names = [r.name for r in records]
+    types = [str(r.data["pft"].item()) if "pft" in r.data.coords or "pft" in r.data else "unknown" for r in records]
+    pfts = sorted(set(types))
+    groups = Groups(names, pfts, np.array([pfts.index(t) for t in types]))
+    prepared = [prepare(s, [r.data for r in records], names, [r.training for r in records]) for s in wanted]
+    calibration = Calibration(
+        model, records, groups, prepared, pooling_of(model, pooling or {}), initial_of(model, initial or {}), _site_priors(model, priors or {}, names), dict(fixed or {})
+    )
+    coords: dict[str, Any] = {f"{p.name}_observation": np.arange(sum(a.time.size for a in p.fitted)) for p in prepared}
+    if groups.several:
+        coords |= {"site": names, "pft": pfts}
+    with pm.Model(coords=coords) as built:
+        values = _add_parameters(calibration)
+        _add_streams(calibration, values)
+    built.calibration = calibration  # type: ignore[attr-defined]
+    from lsm_bayes.calibration.card import card
+
+    built.card = card(calibration)  # type: ignore[attr-defined]
+    return built
+
+
+def _site_priors(model: ProcessModel, given: Mapping[str, Prior | Mapping[str, Prior]], sites: Sequence[str]) -> dict[str, Prior | list[Prior]]:
+    found: dict[str, Prior | list[Prior]] = {}
+    for name, (declared, _) in model.calibrated.items():
+        choice = given.get(name, declared.prior)
+        if isinstance(choice, Prior):
+            found[name] = choice
+            continue
+        absent = [s for s in sites if s not in choice]
+        if absent:
+            raise KeyError(f"the prior of {name!r} is given by site but not for {', '.join(absent)}")
+        found[name] = choice[sites[0]] if len(sites) == 1 else [choice[s] for s in sites]
+    return found
+
+
+def _value(c: Calibration, name: str, z: Any) -> Any:
+    declared, prior = c.process_model.calibrated[name][0], c.priors[name]
+    if isinstance(prior, Prior):
+        return prior_maps.value(z, declared, prior)
+    if c.pooling[name].over != "site":
+        raise ValueError(f"the prior of {name!r} differs between sites, so its pooling has to be over 'site', not {c.pooling[name].describe()}")
+    return pt.stack([prior_maps.value(z[i], declared, p) for i, p in enumerate(prior)])
+
+
+def _add_parameters(c: Calibration) -> dict[str, Any]:
+    """Add all random variables; return parameters and initial pools, 0-d or by site."""
+    model, values, stored = c.process_model, {}, {}
+    coordinates = {}
+    for name in model.calibrated:
+        if name in c.fixed:
+            values[name] = pt.constant(c.fixed[name], dtype="float64")
+            continue
+        coordinates[name] = standard_normal(name, c.pooling[name], c.groups)
+        if name in model.parameter_table or isinstance(c.initial.get(name), Free):
+            stored[name] = _value(c, name, coordinates[name])
+            values[name] = c.groups.to_sites(stored[name], c.pooling[name])
+    for name, choice in c.initial.items():
+        if name in coordinates and isinstance(choice, InProportion):
+            z = c.groups.to_sites(coordinates[name], c.pooling[name])
+            values[name] = in_proportion(z, values[choice.to], choice, model.state_parameters[name][0].bounds)
+    near = {n: ch for n, ch in c.initial.items() if n in coordinates and isinstance(ch, NearEquilibrium)}
+    if near:
+        pools = _equilibrium(c, values)
+        for name, choice in near.items():
+            z = c.groups.to_sites(coordinates[name], c.pooling[name])
+            values[name] = near_equilibrium(name, z, pools[name], choice, model.state_parameters[name][0].bounds)
+    for name in coordinates:
+        dim = c.groups.dim(c.pooling[name]) if name in stored else c.site_dim
+        value = stored.get(name, values[name])
+        if name not in stored and dim and value.ndim == 0:
+            value = pt.alloc(value, len(c.groups.sites))
+        pm.Deterministic(name, value, dims=dim)
+    return values
+
+
+def _by_length(c: Calibration) -> dict[int, list[int]]:
+    """Sites that share a number of steps run together, in lanes when they are many."""
+    found: dict[int, list[int]] = {}
+    for i, r in enumerate(c.records):
+        found.setdefault(r.fitted_steps, []).append(i)
+    return found
+
+
+def _run(c: Calibration, values: Mapping[str, Any], outputs: Sequence[str]) -> list[dict[str, Any]]:
+    """Trajectories of the fitted period: outputs of each site, (time,)."""
+    found: list[dict[str, Any]] = [{} for _ in c.records]
+    for steps, members in _by_length(c).items():
+        first = c.records[members[0]].forcing
+        if not c.groups.several:
+            one = replace(first, varying={n: v[:steps] for n, v in first.varying.items()}, time=first.time[:steps], sites=None)
+            return [symbolic_run(c.process_model, one, values, outputs)]
+        varying = {n: np.stack([c.records[i].forcing.varying[n][:steps] for i in members]) for n in first.varying}
+        group = Forcing(varying, first.folded, first.time[:steps], [c.records[i].name for i in members])
+        chosen = {n: v[np.array(members)] if v.ndim else v for n, v in values.items()}
+        run = symbolic_run(c.process_model, group, chosen, outputs, members=len(members))
+        for row, i in enumerate(members):
+            found[i] = {n: series[row] for n, series in run.items()}
+    return found
+
+
+def _equilibrium(c: Calibration, values: Mapping[str, Any]) -> dict[str, Any]:
+    e = c.process_model.equilibrium
+    if e is None:
+        raise ValueError(f"{c.process_model.name} declares no equilibrium")
+    runs = _run(c, values, e.needs)
+    whole = [max(1, int(r.fitted_steps // 365.25)) for r in c.records]
+    means = {n: [run[n][: int(years * 365.25)].mean() for run, years in zip(runs, whole, strict=True)] for n in e.needs}
+    stacked = {n: pt.stack(m) if c.groups.several else m[0] for n, m in means.items()}
+    p = c.process_model.parameters(*[values[n] for n in c.process_model.parameters._fields])  # type: ignore[attr-defined]
+    return e.pools(stacked, p)
+
+
+def _add_streams(c: Calibration, values: Mapping[str, Any]) -> None:
+    operators = {p.name: observations.get(p.name) for p in c.streams}
+    runs = _run(c, values, sorted({i for o in operators.values() for i in o.inputs}))
+    for p in c.streams:
+        simulated = [operators[p.name].function(run) for run in runs]
+        means = [a.mean(s) for a, s in zip(p.fitted, simulated, strict=True)]
+        add_likelihood(p.name, p.stream.error_model, means, p.series, c.site_dim)

@@ -1,0 +1,211 @@
+"""Pooling of a parameter over sites and plant functional types, as a value.
+
+Parameters live on a standard normal scale that their prior maps into the bounds. Complete pooling has one number, no pooling
+one for each site or type, partial pooling is a group mean plus deviations with an inferred spread (non-centred).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pymc as pm
+
+from lsm_bayes.declare import ProcessModel
+from lsm_bayes.vocabulary import unknown
+
+OVER = ("site", "pft")
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """How a parameter varies; make one with `complete`, `none` or `partial`.
+
+    Attributes
+    ----------
+    kind : {"complete", "none", "partial"}
+        Degree of pooling.
+    over : {"site", "pft"} or None
+        What it varies over.
+    within : {"pft"} or None
+        Groups that share a mean, for partial pooling over sites.
+    spread : float
+        Sd of the half-normal prior of the spread between members, on the scale on which the prior is standard normal.
+    """
+
+    kind: Literal["complete", "none", "partial"]
+    over: Literal["site", "pft"] | None = None
+    within: Literal["pft"] | None = None
+    spread: float = 0.5
+
+    def describe(self) -> str:
+        """Say it in words.
+
+        Returns
+        -------
+        str
+            Such as ``"partial over site within pft"``.
+        """
+        return " ".join([self.kind, *(["over", self.over] if self.over else []), *(["within", self.within] if self.within else [])])
+
+
+def complete() -> Pooling:
+    """One value for all sites.
+
+    Returns
+    -------
+    Pooling
+        The choice.
+    """
+    return Pooling("complete")
+
+
+def none(over: Literal["site", "pft"] = "site") -> Pooling:
+    """Independent values.
+
+    Parameters
+    ----------
+    over : {"site", "pft"}
+        One for each site, or one for each plant functional type.
+
+    Returns
+    -------
+    Pooling
+        The choice.
+    """
+    return _checked(Pooling("none", over))
+
+
+def partial(over: Literal["site", "pft"] = "site", within: Literal["pft"] | None = None, spread: float = 0.5) -> Pooling:
+    """Values that share a mean and an inferred spread.
+
+    Parameters
+    ----------
+    over : {"site", "pft"}
+        What the values belong to.
+    within : {"pft"}, optional
+        For values by site: one mean for each plant functional type, the spread being shared.
+    spread : float
+        Sd of the half-normal prior of the spread, as a multiple of the prior's own sd.
+
+    Returns
+    -------
+    Pooling
+        The choice.
+    """
+    return _checked(Pooling("partial", over, within, spread))
+
+
+def _checked(p: Pooling) -> Pooling:
+    if p.over not in OVER:
+        raise ValueError(unknown("grouping", p.over, OVER))
+    if p.within not in (None, "pft") or (p.within == "pft" and p.over != "site"):
+        raise ValueError(f"values by site can be grouped within 'pft'; got over={p.over!r}, within={p.within!r}")
+    if not p.spread > 0:
+        raise ValueError(f"the spread of the members is positive, got {p.spread}")
+    return p
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Sites and their plant functional types.
+
+    Attributes
+    ----------
+    sites, pfts : list of str
+        Names, each once.
+    pft_of_site : numpy.ndarray of int
+        Type of each site.
+    """
+
+    sites: list[str]
+    pfts: list[str]
+    pft_of_site: np.ndarray
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one site."""
+        return len(self.sites) > 1
+
+    def to_sites(self, value: Any, pooling: Pooling) -> Any:
+        """Expand a value to one for each site; a single site keeps a 0-d value.
+
+        Parameters
+        ----------
+        value : array or tensor
+            0-d, (pft,) or (site,), as the pooling says; leading dimensions of arrays are kept.
+        pooling : Pooling
+            The choice.
+
+        Returns
+        -------
+        array or tensor
+            0-d or (site,).
+        """
+        if not self.several or pooling.over is None or pooling.over == "site":
+            return value
+        return value[..., self.pft_of_site]
+
+    def dim(self, pooling: Pooling) -> str | None:
+        """Name of the dimension of the stored values, None for a 0-d value."""
+        return pooling.over if self.several and pooling.kind != "complete" else None
+
+
+def pooling_of(model: ProcessModel, choices: Mapping[str, Pooling]) -> dict[str, Pooling]:
+    """Complete the choices of the user by the declared levels.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The model: level ``global`` means complete pooling, ``pft`` one value for each type, ``site`` one for each site.
+    choices : mapping of str to Pooling
+        By parameter or initial pool.
+
+    Returns
+    -------
+    dict
+        One for each parameter and initial pool.
+
+    Raises
+    ------
+    KeyError
+        For a name that the model does not have.
+    TypeError
+        When a value is not a `Pooling`.
+    """
+    for name, choice in choices.items():
+        if name not in model.calibrated:
+            raise KeyError(f"{model.name}: {unknown('parameter or initial state', name, model.calibrated)}")
+        if not isinstance(choice, Pooling):
+            raise TypeError(f"pooling of {name!r}: got {choice!r}; use complete(), none('site'), none('pft') or partial('site', within='pft')")
+    by_level = {"global": Pooling("complete"), "pft": Pooling("none", "pft"), "site": Pooling("none", "site")}
+    return {name: choices.get(name, by_level[declared.level]) for name, (declared, _) in model.calibrated.items()}
+
+
+def standard_normal(name: str, pooling: Pooling, groups: Groups) -> Any:
+    """Add the standard normal coordinates of one parameter to the PyMC model in context.
+
+    Parameters
+    ----------
+    name : str
+        Parameter; random variables are called ``<name>_z``, with ``_mean``, ``_spread`` and ``_deviation`` for partial pooling.
+    pooling : Pooling
+        The choice.
+    groups : Groups
+        Sites and types.
+
+    Returns
+    -------
+    tensor
+        0-d, (pft,) or (site,).
+    """
+    dim = groups.dim(pooling)
+    if dim is None or pooling.kind == "complete":
+        return pm.Normal(f"{name}_z")
+    if pooling.kind == "none":
+        return pm.Normal(f"{name}_z", dims=dim)
+    mean: Any = pm.Normal(f"{name}_mean", dims="pft") if pooling.within else pm.Normal(f"{name}_mean")
+    spread = pm.HalfNormal(f"{name}_spread", pooling.spread)
+    deviation = pm.Normal(f"{name}_deviation", dims=dim)
+    centre = mean[groups.pft_of_site] if pooling.within else mean
+    return pm.Deterministic(f"{name}_z", centre + spread * deviation, dims=dim)

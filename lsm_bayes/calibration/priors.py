@@ -1,0 +1,132 @@
+"""From standard normal coordinates to parameters inside their bounds.
+
+The map is the quantile function of the declared prior at the normal distribution function: the prior is exactly the declared one,
+truncated to the bounds, the bounds are enforced, and the sampler sees standard normal tails.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+from scipy.special import ndtr
+
+from lsm_bayes.declare import Parameter, Prior
+
+
+def standard_cdf(z: Any) -> Any:
+    """Distribution function of the standard normal.
+
+    Parameters
+    ----------
+    z : tensor
+        Any shape.
+
+    Returns
+    -------
+    tensor
+        In (0, 1), exact in the lower tail.
+    """
+    return 0.5 * pt.erfc(-z / math.sqrt(2.0))
+
+
+def _standard_quantile(u: Any) -> Any:
+    return math.sqrt(2.0) * pt.erfinv(2.0 * u - 1.0)
+
+
+def value(z: Any, declared: Parameter, prior: Prior | None = None) -> Any:
+    """Map a standard normal coordinate to a parameter.
+
+    Parameters
+    ----------
+    z : tensor
+        Standard normal.
+    declared : Parameter
+        Bounds, and the prior unless another is given.
+    prior : Prior, optional
+        In place of the declared one.
+
+    Returns
+    -------
+    tensor
+        In the parameter's unit, inside its bounds. A date with a period stays within half a period of its centre.
+    """
+    prior = prior or declared.prior
+    low, high = declared.bounds
+    if declared.period is not None:
+        return _date(z, declared, prior)
+    logarithmic = prior.distribution.startswith("log_")
+    origin = prior.origin if logarithmic else 0.0
+    a, b = (math.log(low - origin), math.log(high - origin)) if logarithmic else (low, high)
+    if prior.distribution in ("uniform", "log_uniform"):
+        x = a + (b - a) * standard_cdf(z)
+    else:
+        centre = np.log(np.asarray(prior.centre) - origin) if logarithmic else np.asarray(prior.centre)
+        below, above = ndtr((a - centre) / prior.spread), ndtr((b - centre) / prior.spread)
+        x = centre + prior.spread * _standard_quantile(below + (above - below) * standard_cdf(z))
+    return pt.exp(x) + origin if logarithmic else x
+
+
+def _date(z: Any, declared: Parameter, prior: Prior) -> Any:
+    """A date: one period around the centre, the tails folded in smoothly so that no equivalent date is sampled twice."""
+    period, (low, high) = declared.period or 0.0, declared.bounds
+    if prior.distribution == "normal":
+        centre, spread = prior.centre or 0.0, prior.spread or 0.0
+        return centre + 0.5 * period * pt.tanh(spread / (0.5 * period) * z)
+    del high
+    return low + period * standard_cdf(z)
+
+
+def date_prior(day_of_year: float, spread: float, declared: Parameter) -> Prior:
+    """Prior of a date that repeats, one period of it inside the bounds.
+
+    Parameters
+    ----------
+    day_of_year : float
+        Most likely day, 1 to 366.
+    spread : float
+        Standard deviation, d.
+    declared : Parameter
+        Bounds and period.
+
+    Returns
+    -------
+    Prior
+        Normal around the first such day that lies at least half a period inside the bounds.
+
+    Raises
+    ------
+    ValueError
+        When the parameter is no date.
+    """
+    if declared.period is None:
+        raise ValueError(f"{declared.description!r} declares no period; a date prior needs one")
+    centre = day_of_year
+    while centre - 0.5 * declared.period < declared.bounds[0]:
+        centre += declared.period
+    return Prior("normal", centre, spread)
+
+
+def describe(declared: Parameter, prior: Prior) -> str:
+    """Say a prior in words.
+
+    Parameters
+    ----------
+    declared : Parameter
+        Bounds and unit.
+    prior : Prior
+        The prior in use.
+
+    Returns
+    -------
+    str
+        Such as ``"log-uniform on [0.2, 0.8]"``.
+    """
+    low, high = declared.bounds
+    shown = f"[{low:g}, {high:g}]"
+    if declared.period is not None:
+        return f"normal({prior.centre:g}, {prior.spread:g}) folded into one period" if prior.distribution == "normal" else "uniform over one period"
+    if prior.distribution in ("uniform", "log_uniform"):
+        origin = f" of (value - {prior.origin:g})" if prior.origin else ""
+        return f"{prior.distribution.replace('_', '-')}{origin} on {shown}"
+    return f"{prior.distribution.replace('_', '-')}({prior.centre:g}, {prior.spread:g}) truncated to {shown}"

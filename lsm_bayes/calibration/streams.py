@@ -1,0 +1,141 @@
+"""Streams: which observations, averaged over which period, with which error model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from lsm_bayes.errors.model import ErrorModel, Scale, SiteSeries, site_series
+from lsm_bayes.observations.aggregation import Aggregation, aggregation
+
+LEAF_AREA_ERROR = ErrorModel(structural=Scale(0.5), envelope=0.0, correlation=0.5)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream of observations.
+
+    Parameters
+    ----------
+    quantity : str
+        Variable of the data and name of the observation operator, such as ``"nee"``.
+    period : {"day", "week", "month", "year"}
+        Averaging period; ``"day"`` uses every observed day.
+    error : ErrorModel, optional
+        Likelihood; the default of a flux, or of leaf area for ``"lai"``.
+    uncertainty : float, optional
+        Standard deviation of the random error in the unit of the stream, where the data state none.
+    """
+
+    quantity: str
+    period: Literal["day", "week", "month", "year"] = "day"
+    error: ErrorModel | None = None
+    uncertainty: float | None = None
+
+    @property
+    def error_model(self) -> ErrorModel:
+        """The error model in use."""
+        return self.error or (LEAF_AREA_ERROR if self.quantity == "lai" else ErrorModel())
+
+
+@dataclass(frozen=True)
+class PreparedStream:
+    """Observations of a stream at each site, for the fit and for the whole record.
+
+    Attributes
+    ----------
+    stream : Stream
+        The declaration.
+    fitted, whole : list of Aggregation
+        Observations of the training period, and of the training and withheld periods, by site.
+    series : list of SiteSeries
+        Fitted observations by site.
+    """
+
+    stream: Stream
+    fitted: list[Aggregation]
+    whole: list[Aggregation]
+    series: list[SiteSeries]
+    values: list[np.ndarray] = field(default_factory=list)
+    uncertainties: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Name of the stream."""
+        return self.stream.quantity
+
+
+def _mean_uncertainty(a: Aggregation, sd: np.ndarray) -> np.ndarray:
+    """Sd of the mean of independent random errors."""
+    if not a.last.size:
+        return sd[a.steps]
+    count = np.diff(a.last, prepend=0)
+    first = np.concatenate([[0], a.last[:-1]])
+    return np.sqrt(np.add.reduceat(sd[a.steps] ** 2, first)) / count
+
+
+def _stated(stream: Stream, data: xr.Dataset, site: str | None, observed: np.ndarray) -> np.ndarray:
+    name = f"{stream.quantity}_uncertainty"
+    if stream.uncertainty is not None:
+        return np.full(observed.size, stream.uncertainty)
+    if name not in data or not np.isfinite(data[name].values[observed]).any():
+        where = f" at {site}" if site else ""
+        raise ValueError(
+            f"stream {stream.quantity!r} has no uncertainty{where}: the data have no finite {name!r}. Give Stream({stream.quantity!r}, uncertainty=...) in the "
+            "unit of the stream, or estimate it with lsm_bayes.datasets"
+        )
+    sd = data[name].values.astype(float)
+    # A missing uncertainty of single values is replaced by the median of the stated ones.
+    return np.where(np.isfinite(sd), sd, np.nanmedian(sd[observed]))
+
+
+def prepare(stream: Stream, sites: Sequence[xr.Dataset], names: Sequence[str], training: Sequence[np.ndarray]) -> PreparedStream:
+    """Collect the observations of a stream.
+
+    Parameters
+    ----------
+    stream : Stream
+        The declaration.
+    sites : sequence of xarray.Dataset
+        One for each site, dimension ``time``.
+    names : sequence of str
+        Site names, for messages.
+    training : sequence of numpy.ndarray of bool
+        Which steps of each site belong to the training period.
+
+    Returns
+    -------
+    PreparedStream
+        The observations.
+
+    Raises
+    ------
+    KeyError
+        When the data have no such variable.
+    ValueError
+        When nothing was observed in the training period, or no uncertainty is known.
+    """
+    fitted, whole, series, values, uncertainties = [], [], [], [], []
+    for data, name, train in zip(sites, names, training, strict=True):
+        if stream.quantity not in data:
+            raise KeyError(f"stream {stream.quantity!r} is not in the data of {name}; they have {', '.join(sorted(map(str, data.data_vars)))}")
+        observed_values = data[stream.quantity].values.astype(float)
+        observed = np.isfinite(observed_values)
+        time = pd.DatetimeIndex(data["time"].values)
+        a = aggregation(time, observed & train, stream.period)
+        if a.time.size < 3:
+            raise ValueError(
+                f"stream {stream.quantity!r} at {name} has {int((observed & train).sum())} observed days and {a.time.size} {stream.period} values in the training "
+                f"period {time[train][0]:%Y-%m-%d} to {time[train][-1]:%Y-%m-%d}; leave the stream or the site out, or choose another period"
+            )
+        sd = _stated(stream, data, name, observed & train)
+        everything = aggregation(time, observed, stream.period)
+        fitted.append(a)
+        whole.append(everything)
+        series.append(site_series(a.mean(observed_values), _mean_uncertainty(a, sd), a.gap, a.time, stream.error_model.envelope))
+        values.append(everything.mean(observed_values))
+        uncertainties.append(_mean_uncertainty(everything, sd))
+    return PreparedStream(stream, fitted, whole, series, values, uncertainties)

@@ -1,0 +1,115 @@
+"""Data sets by name, and where each can come from."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from lsm_bayes.datasets import ch_dav, tower_sets
+from lsm_bayes.datasets.sources import Source
+from lsm_bayes.vocabulary import unknown
+
+Sites = Iterable[str] | str | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A data set that can be loaded by name.
+
+    Parameters
+    ----------
+    name : str
+        Name.
+    summary : str
+        One sentence.
+    source : LocalFile, WheelMember or Url
+        Where its file comes from.
+    read : callable
+        Takes sites (None for all) and returns the data in the convention of the package.
+    """
+
+    name: str
+    summary: str
+    source: Source
+    read: Callable[[Sites], xr.Dataset]
+
+
+_RECORDS = {
+    record.name: record
+    for record in (
+        Record("ch-dav", "Davos spruce forest 2013-2022, daily fluxes and weather", ch_dav.SOURCE, ch_dav.load),
+        Record(
+            "fluxnet-daily-water",
+            "11 FLUXNET sites, 9 years daily: fluxes, weather, CO2, satellite LAI",
+            tower_sets.WATER,
+            tower_sets.fluxnet_daily_water,
+        ),
+        Record(
+            "fluxnet2015-daily",
+            "167 FLUXNET2015 sites 1991-2014, daily carbon fluxes, no precipitation",
+            tower_sets.DAILY,
+            tower_sets.fluxnet2015_daily,
+        ),
+    )
+}
+
+
+def available() -> pd.DataFrame:
+    """List the data sets.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``name``; columns ``summary`` and ``source``.
+    """
+    rows = {record.name: (record.summary, record.source.describe()) for record in _RECORDS.values()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["summary", "source"]).rename_axis("name")
+
+
+def load(name: str, sites: Sites = None, start: str | None = None, end: str | None = None) -> xr.Dataset:
+    """Load a data set.
+
+    Parameters
+    ----------
+    name : str
+        Name; see `available`.
+    sites : str or iterable of str, optional
+        Sites, in the order wanted; by default all.
+    start, end : str, optional
+        First and last day, such as ``"2006-01-01"`` or ``"2006"``; by default from the first to the last day on which any of the
+        sites has data.
+
+    Returns
+    -------
+    xarray.Dataset
+        Daily data with dims ``(site, time)``, names and units of the vocabulary, NaN where missing, licence and citation in the
+        attributes.
+
+    Raises
+    ------
+    KeyError
+        If there is no data set or no site of that name.
+    ValueError
+        If the period holds no data.
+    NotAvailableError
+        If the data set cannot be had here; the message says how to get it.
+    """
+    if name not in _RECORDS:
+        raise KeyError(unknown("data set", name, _RECORDS))
+    data = _RECORDS[name].read(sites)
+    whole = data["time"].values
+    data = data.sel(time=slice(start, end))
+    values = [v for v in data.data_vars if data[v].dtype.kind == "f" and "time" in data[v].dims and v != "co2"]
+    any_value = np.logical_or.reduce([data[v].notnull().any("site").values for v in values])
+    if not any_value.any():
+        raise ValueError(
+            f"data set {name!r} has no data from {start} to {end} at {', '.join(data['site'].values)}; "
+            f"it covers {str(whole[0])[:10]} to {str(whole[-1])[:10]}"
+        )
+    first, last = np.flatnonzero(any_value)[[0, -1]]
+    if start is None:
+        data = data.isel(time=slice(first, None))
+        last -= first
+    return data if end is not None else data.isel(time=slice(None, last + 1))

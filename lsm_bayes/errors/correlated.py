@@ -1,0 +1,100 @@
+"""First-order autoregressive errors with gaps, normal or Student-t.
+
+The error standardised by its sd follows an AR(1) process. Over a gap of g spacings the correlation is phi**g and the
+innovation variance 1 - phi**(2 g): exact for normal errors; for Student-t the conditional distribution over a gap is again
+taken as Student-t of that variance.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+
+
+def decay(phi: Any, gap: np.ndarray) -> Any:
+    """Correlation with the previous observation.
+
+    Parameters
+    ----------
+    phi : tensor
+        Correlation over one spacing, in (0, 1); 0-d or one for each observation.
+    gap : numpy.ndarray
+        Distance to the previous observation in spacings; infinite where there is none.
+
+    Returns
+    -------
+    tensor
+        phi**gap, zero for infinite gaps.
+    """
+    finite = np.where(np.isfinite(gap), gap, 1.0)
+    # Most gaps are one spacing: no power for these.
+    power = phi if np.all(finite == 1.0) else pt.switch(finite == 1.0, phi, phi**finite)
+    return pt.switch(np.isfinite(gap), power, 0.0)
+
+
+def log_density(value: Any, mean: Any, sd: Any, correlation: Any, tail: Any) -> Any:
+    """Log density of each observation given the previous one.
+
+    Parameters
+    ----------
+    value, mean, sd : tensor
+        Observation, operator output and standard deviation, (observation,).
+    correlation : tensor
+        From `decay`.
+    tail : tensor
+        1 / degrees of freedom of the innovations, below 1/2; 0 for normal. The innovations have unit variance for any value.
+
+    Returns
+    -------
+    tensor
+        (observation,); minus infinity where the mean is not finite.
+    """
+    residual = (value - mean) / sd
+    previous = pt.concatenate([pt.zeros_like(residual[:1]), residual[:-1]])
+    width = pt.sqrt(1.0 - correlation**2)
+    u = (residual - correlation * previous) / width
+    normal = isinstance(tail, int | float) and tail == 0
+    if normal:
+        density = -0.5 * u**2 - 0.5 * np.log(2 * np.pi)
+    else:
+        nu = 1.0 / tail
+        density = (
+            pt.gammaln((nu + 1) / 2) - pt.gammaln(nu / 2) - 0.5 * pt.log(np.pi * (nu - 2)) - (nu + 1) / 2 * pt.log1p(u**2 / (nu - 2))
+        )
+    found = density - pt.log(width) - pt.log(sd)
+    return pt.switch(pt.isnan(found), -np.inf, found)
+
+
+def draw(rng: np.random.Generator, sd: np.ndarray, correlation: np.ndarray, tail: np.ndarray) -> np.ndarray:
+    """Draw errors.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Random numbers.
+    sd : numpy.ndarray
+        (draws, observation).
+    correlation : numpy.ndarray
+        (draws, observation), from phi**gap, zero for the first.
+    tail : numpy.ndarray
+        (draws, 1) or scalar, 1 / degrees of freedom; 0 for normal.
+
+    Returns
+    -------
+    numpy.ndarray
+        (draws, observation).
+    """
+    tail = np.broadcast_to(np.asarray(tail, dtype=float), (sd.shape[0], 1)) if np.ndim(tail) < 2 else np.asarray(tail, dtype=float)
+    innovation = rng.standard_normal(sd.shape)
+    heavy = tail[:, 0] > 0
+    if heavy.any():
+        nu = np.where(heavy, 1.0 / np.where(heavy, tail[:, 0], 1.0), 1.0)[:, None]
+        scale = np.sqrt((nu - 2.0) / rng.chisquare(nu, size=sd.shape), where=heavy[:, None], out=np.ones(sd.shape))
+        innovation = innovation * scale
+    width = np.sqrt(1.0 - correlation**2)
+    error = np.empty(sd.shape)
+    state = np.zeros(sd.shape[0])
+    for i in range(sd.shape[1]):
+        state = correlation[:, i] * state + width[:, i] * innovation[:, i]
+        error[:, i] = state
+    return error * sd

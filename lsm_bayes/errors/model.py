@@ -1,0 +1,271 @@
+"""Error model of a stream: what is declared, and the likelihood that it adds to a PyMC model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytensor.tensor as pt
+
+from lsm_bayes.errors import correlated, discrepancy
+from lsm_bayes.errors.envelope import seasonal_envelope
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Log-normal prior of a standard deviation.
+
+    Parameters
+    ----------
+    median : float
+        As a fraction of the sd of the training observations about their seasonal cycle.
+    spread : float
+        Standard deviation of the logarithm.
+    """
+
+    median: float
+    spread: float = 0.7
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """Likelihood of a stream given its operator's output.
+
+    observation = gain * operator + bias + discrepancy + error, where the error has the variance of the stated random uncertainty
+    plus an inferred structural variance, and is correlated in time.
+
+    Parameters
+    ----------
+    structural : Scale or None
+        Prior of the structural standard deviation; None takes the stated uncertainty alone, the baseline to beat.
+    envelope : float
+        Exponent of the seasonal shape of the structural sd: 0 for none, 1 for that of the data.
+    correlation : float or None
+        Largest lag-one correlation (of one spacing of the stream) that is allowed; its prior is uniform below. A cap keeps correlated
+        error from replacing the season. None for independent errors.
+    heavy_tailed : bool
+        Student-t innovations with an inferred tail in place of normal ones.
+    discrepancy : Scale or None
+        Prior of the sd of slow anomalies that sum to zero over the years (`lsm_bayes.errors.discrepancy`).
+    bias : float or None
+        Standard deviation of a normal prior of an additive bias, in the unit of the stream.
+    gain : float or None
+        Standard deviation of a normal prior of the logarithm of a multiplicative bias.
+    """
+
+    structural: Scale | None = Scale(0.5)
+    envelope: float = 0.7
+    correlation: float | None = 0.6
+    heavy_tailed: bool = False
+    discrepancy: Scale | None = None
+    bias: float | None = None
+    gain: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.correlation is not None and not 0 < self.correlation < 1:
+            raise ValueError(f"the largest correlation lies between 0 and 1, got {self.correlation}; use None for independent errors")
+        if not 0 <= self.envelope <= 1.5:
+            raise ValueError(f"the exponent of the envelope lies between 0 and 1.5, got {self.envelope}")
+
+    def describe(self) -> str:
+        """Say in words and symbols what the likelihood is.
+
+        Returns
+        -------
+        str
+            One or two sentences.
+        """
+        variance = "u^2 + (sigma s(day))^2" if self.structural else "u^2"
+        parts = [f"error variance {variance}, u the stated uncertainty" + (f", s the seasonal shape of the data to the power {self.envelope:g}" if self.structural and self.envelope else "")]
+        parts.append(f"AR(1) with phi^gap, phi < {self.correlation:g}" if self.correlation else "independent in time")
+        parts.append("Student-t innovations" if self.heavy_tailed else "normal innovations")
+        if self.discrepancy:
+            parts.append("slow discrepancy with knots of one month that sum to zero over the years")
+        parts += [f"additive bias ~ N(0, {self.bias:g})"] if self.bias else []
+        parts += [f"log gain ~ N(0, {self.gain:g})"] if self.gain else []
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class SiteSeries:
+    """Observations of one stream at one site.
+
+    Attributes
+    ----------
+    values, uncertainty, gap : numpy.ndarray
+        Observation, stated sd of its random error, and distance to the one before in spacings.
+    time : pandas.DatetimeIndex
+        Times.
+    shape : numpy.ndarray
+        (366,) seasonal envelope.
+    reference : float
+        Sd of the training observations about their seasonal cycle: what relative priors refer to.
+    """
+
+    values: np.ndarray
+    uncertainty: np.ndarray
+    gap: np.ndarray
+    time: pd.DatetimeIndex
+    shape: np.ndarray
+    reference: float
+
+    @property
+    def relative_sd(self) -> np.ndarray:
+        """Seasonal envelope at the observations."""
+        return self.shape[self.time.dayofyear.to_numpy() - 1]
+
+    @property
+    def years(self) -> tuple[int, int]:
+        """First year and number of years."""
+        return int(self.time[0].year), int(self.time[-1].year - self.time[0].year + 1)
+
+
+def site_series(values: np.ndarray, uncertainty: np.ndarray, gap: np.ndarray, time: pd.DatetimeIndex, envelope: float) -> SiteSeries:
+    """Prepare the observations of one site.
+
+    Parameters
+    ----------
+    values, uncertainty, gap : numpy.ndarray
+        See `SiteSeries`.
+    time : pandas.DatetimeIndex
+        Times.
+    envelope : float
+        Exponent of the seasonal envelope.
+
+    Returns
+    -------
+    SiteSeries
+        With envelope and reference sd.
+    """
+    day = time.dayofyear.to_numpy()
+    angle = 2 * np.pi * day / 365.25
+    basis = np.column_stack([np.ones(day.size), np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)])
+    anomaly = values - basis @ np.linalg.lstsq(basis, values, rcond=None)[0]
+    return SiteSeries(values, uncertainty, gap, time, seasonal_envelope(anomaly, day, envelope), float(anomaly.std()))
+
+
+def add_likelihood(stream: str, error: ErrorModel, means: Sequence[Any], series: Sequence[SiteSeries], site_dim: str | None) -> None:
+    """Add the likelihood of a stream to the PyMC model in context.
+
+    Parameters
+    ----------
+    stream : str
+        Name; random variables are called ``<stream>_sigma``, ``_phi``, ``_tail``, ``_tau``, ``_knots``, ``_bias``, ``_gain``.
+    error : ErrorModel
+        What it is made of.
+    means : sequence of tensor
+        Operator output at the observations, one for each site.
+    series : sequence of SiteSeries
+        Observations, one for each site.
+    site_dim : str or None
+        Name of the dimension for parameters by site; None for one site without it.
+    """
+    counts = [s.values.size for s in series]
+    site = np.repeat(np.arange(len(series)), counts)
+    reference = np.array([s.reference for s in series])
+    relative = np.concatenate([s.relative_sd for s in series])
+    dims = {"dims": site_dim} if site_dim else {}
+    size = reference if site_dim else reference[0]
+
+    def scale(name: str, prior: Scale) -> Any:
+        return pm.LogNormal(name, mu=np.log(prior.median * size), sigma=prior.spread, **dims)
+
+    def at_observations(value: Any) -> Any:
+        return value[site] if site_dim else value
+
+    mean = pt.concatenate(list(means)) if len(means) > 1 else means[0]
+    if error.gain:
+        mean = mean * pt.exp(at_observations(pm.Normal(f"{stream}_gain", 0.0, error.gain, **dims)))
+    if error.bias:
+        mean = mean + at_observations(pm.Normal(f"{stream}_bias", 0.0, error.bias, **dims))
+    if error.discrepancy:
+        mean = mean + relative * _slow(stream, scale(f"{stream}_tau", error.discrepancy), series, site_dim)
+    variance = np.concatenate([s.uncertainty for s in series]) ** 2
+    sd: Any = np.sqrt(variance)
+    if error.structural:
+        sd = pt.sqrt(variance + (at_observations(scale(f"{stream}_sigma", error.structural)) * relative) ** 2)
+    correlation: Any = np.zeros(site.size)
+    if error.correlation:
+        standard = pm.Normal(f"{stream}_phi_z", 0.0, 1.0, **dims)
+        phi = pm.Deterministic(f"{stream}_phi", error.correlation * 0.5 * pt.erfc(-standard / np.sqrt(2.0)), **dims)
+        correlation = correlated.decay(at_observations(phi), np.concatenate([s.gap for s in series]))
+    tail: Any = 0.0
+    if error.heavy_tailed:
+        standard = pm.Normal(f"{stream}_tail_z", 0.0, 1.0)
+        tail = pm.Deterministic(f"{stream}_tail", 0.45 * 0.5 * pt.erfc(-standard / np.sqrt(2.0)))
+    values = np.concatenate([s.values for s in series])
+
+    def logp(value: Any, mean: Any, sd: Any, correlation: Any, tail: Any) -> Any:
+        return correlated.log_density(value, mean, sd, correlation, tail if error.heavy_tailed else 0.0)
+
+    def random(mean: Any, sd: Any, correlation: Any, tail: Any, rng: np.random.Generator | None = None, size: Any = None) -> np.ndarray:
+        shape = np.broadcast_shapes(np.shape(mean), np.shape(sd), np.shape(correlation))
+        rows = [np.atleast_2d(np.broadcast_to(v, shape)) for v in (sd, correlation)]
+        return mean + correlated.draw(rng or np.random.default_rng(), rows[0], rows[1], np.asarray(tail)).reshape(shape)
+
+    pm.CustomDist(stream, mean, sd, correlation, tail, logp=logp, random=random, observed=values, dims=f"{stream}_observation")
+
+
+def _slow(stream: str, tau: Any, series: Sequence[SiteSeries], site_dim: str | None) -> Any:
+    spans = [s.years for s in series]
+    sizes = [years * discrepancy.KNOTS_PER_YEAR for _, years in spans]
+    standard = pm.Normal(f"{stream}_knots", 0.0, 1.0, shape=sum(sizes))
+    pieces, start = [], 0
+    for i, (s, (first, years)) in enumerate(zip(series, spans, strict=True)):
+        knots = discrepancy.knot_values(standard[start : start + sizes[i]], tau[i] if site_dim else tau, years)
+        pieces.append(discrepancy.place(s.time, first, years).interpolate(knots))
+        start += sizes[i]
+    return pt.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def simulate_errors(
+    rng: np.random.Generator, error: ErrorModel, stream: str, draws: Mapping[str, np.ndarray], observed: SiteSeries, time: pd.DatetimeIndex, gap: np.ndarray, uncertainty: np.ndarray, start: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw the gain and everything that is added to the operator output at any times of one site.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Random numbers.
+    error : ErrorModel
+        The error model.
+    stream : str
+        Its stream.
+    draws : mapping of str to numpy.ndarray
+        Posterior draws (draw,) of the stream's parameters at this site; ``<stream>_knots`` is (draw, knots of all sites).
+    observed : SiteSeries
+        The fitted observations.
+    time, gap, uncertainty
+        Times to simulate at, their distances and stated uncertainties, (observation,).
+    start : int
+        Place of this site's first knot.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Gain (draw, 1), systematic part: bias and discrepancy (draw, observation), and random part (draw, observation).
+    """
+    n = next(iter(draws.values())).shape[0] if draws else 1
+    column = {k: v[:, None] for k, v in draws.items() if v.ndim == 1}
+    relative = observed.shape[time.dayofyear.to_numpy() - 1]
+    gain = np.exp(column[f"{stream}_gain"]) if error.gain else np.ones((n, 1))
+    systematic = np.zeros((n, time.size)) + (column[f"{stream}_bias"] if error.bias else 0.0)
+    if error.discrepancy:
+        first, years = observed.years
+        size = years * discrepancy.KNOTS_PER_YEAR
+        table = draws[f"{stream}_knots"][:, start : start + size].reshape(n, years, -1)
+        known = (table - table.mean(axis=1, keepdims=True)).reshape(n, size)
+        more = max(0, int(time[-1].year) - first - years + 1)
+        knots = np.concatenate([known, discrepancy.fresh(rng, n, more, years)], axis=1) * column[f"{stream}_tau"]
+        systematic = systematic + relative * discrepancy.place(time, first, years + more).interpolate(knots)
+    variance = np.broadcast_to(uncertainty**2, (n, time.size))
+    if error.structural:
+        variance = variance + (column[f"{stream}_sigma"] * relative) ** 2
+    correlation = np.zeros((n, time.size))
+    if error.correlation:
+        finite = np.isfinite(gap)
+        correlation[:, finite] = column[f"{stream}_phi"] ** gap[finite]
+    tail = column[f"{stream}_tail"] if error.heavy_tailed else np.zeros((n, 1))
+    return gain, systematic, correlated.draw(rng, np.sqrt(variance), correlation, tail)

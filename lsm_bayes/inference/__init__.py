@@ -1,0 +1,28 @@
+"""Inference: one file per method; each takes a plain PyMC model and returns the same ArviZ DataTree."""
+
+from .cost import CostEstimate, estimate_cost
+from .laplace import Laplace, laplace_at, sample_laplace
+from .modes import Modes, find_modes
+from .nuts import sample
+from .point import Density
+from .prior import sample_prior
+from .store import load, save
+from .weights import chain_weights, mode_weights, stacking_weights
+
+__all__ = [
+    "CostEstimate",
+    "Density",
+    "Laplace",
+    "Modes",
+    "chain_weights",
+    "estimate_cost",
+    "find_modes",
+    "laplace_at",
+    "load",
+    "mode_weights",
+    "sample",
+    "sample_laplace",
+    "sample_prior",
+    "save",
+    "stacking_weights",
+]

@@ -1,0 +1,5 @@
+"""The report: one self-contained HTML file."""
+
+from lsm_bayes.report.document import write_report
+
+__all__ = ["write_report"]
