@@ -100,7 +100,7 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
     middle = (time - pd.Timestamp(time[0].year, 1, 1)) / pd.Timedelta(days=1) + 0.5 * length
     whole = float(length).is_integer() and length == 1.0
     clock = {
-        "day_of_year": np.asarray(time.dayofyear, dtype=float) if whole else np.asarray(time.dayofyear, dtype=float) - 1 + 0.5 * length,
+        "day_of_year": np.asarray(time.day_of_year, dtype=float) if whole else np.asarray(time.day_of_year, dtype=float) - 1 + 0.5 * length,
         "day_number": np.asarray(middle, dtype=float),
         "step_length": length,
     }

@@ -1,7 +1,7 @@
 """Run a process model: with numbers in xarray, or with symbols inside a PyMC model."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, overload
 
@@ -38,7 +38,7 @@ def _chosen(model: ProcessModel, outputs: Sequence[str] | None) -> tuple[tuple[s
 def symbolic_run(
     model: ProcessModel,
     forcing: Forcing | Mapping[str, Any],
-    parameters: Mapping[str, Any],
+    parameters: Mapping[str, Any] | Callable[[Sequence[str]], Any],
     outputs: Sequence[str],
     *,
     members: int | None = None,
@@ -54,8 +54,9 @@ def symbolic_run(
     forcing : Forcing or mapping
         From `lsm_bayes.forcing.forcing_arrays`; or name to number, array or tensor of shape (time,) or (members, time). A number for a
         forcing that the model folds becomes a constant of the kernel.
-    parameters : mapping
-        Parameters and initial states: numbers, arrays or tensors, 0-d or of shape (members,). Defaults are used for the rest.
+    parameters : mapping or callable
+        Parameters and initial states: numbers, arrays or tensors, 0-d or of shape (members,). Defaults are used for the rest. Or a
+        function of a sequence of names that returns their values as a tensor (names, members): one operation in place of many.
     outputs : sequence of str
         Fluxes and states that are wanted; nothing else is computed.
     members : int, optional
@@ -76,7 +77,7 @@ def symbolic_run(
     else:
         fixed = {n: v for n, v in forcing.items() if n in model.folded and isinstance(v, int | float)}
         varying, folded = {n: v for n, v in forcing.items() if n not in fixed}, tuple(sorted((n, float(v)) for n, v in fixed.items()))
-    values = merged(model, parameters)
+    values = {} if callable(parameters) else merged(model, parameters)
     fluxes, states = _chosen(model, outputs)
     width = members or 1
     if model.nested is None:
@@ -88,6 +89,8 @@ def symbolic_run(
         kept_states = tuple(model.state_parameters)
 
     def matrix(names: Sequence[str]) -> Any:
+        if callable(parameters):
+            return parameters(names)
         rows = [pt.as_tensor(values[n], dtype="float64") for n in names]
         rows = [pt.alloc(r, width) if r.ndim == 0 else r for r in rows]
         return pt.stack(rows) if rows else pt.zeros((0, width))

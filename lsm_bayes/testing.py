@@ -210,7 +210,8 @@ class _Subject:
 
     def run(self, values: np.ndarray, columns: Sequence[np.ndarray] | None = None) -> list[np.ndarray]:
         """Outputs for (n_input, members)."""
-        columns = self.columns if columns is None else columns
+        # Contiguous: Numba compiles once more for every other memory layout.
+        columns = self.columns if columns is None else [np.ascontiguousarray(c) for c in columns]
         zeros = [np.zeros((len(n), columns[-1 if i == 2 else 0].shape[1] + (i == 0), 1)) for i, n in enumerate(self.labels)]
         return self.plain(*self.split(values), *columns, *zeros)[: len(self.labels)]
 

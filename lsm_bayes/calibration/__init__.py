@@ -1,6 +1,7 @@
 """Calibration: priors, pooling, streams and initial pools become a plain PyMC model."""
 
-from lsm_bayes.calibration.build import Calibration, build_model
+from lsm_bayes.calibration.build import build_model
+from lsm_bayes.calibration.choices import Calibration
 from lsm_bayes.calibration.initial import Free, InProportion, NearEquilibrium
 from lsm_bayes.calibration.pooling import Pooling, complete, none, partial
 from lsm_bayes.calibration.priors import date_prior

@@ -1,7 +1,6 @@
 """From a process model, data and choices to a plain PyMC model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,11 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from lsm_bayes import observations
-from lsm_bayes.calibration import priors as prior_maps
-from lsm_bayes.calibration.initial import Free, InProportion, Initial, NearEquilibrium, in_proportion, initial_of, near_equilibrium
-from lsm_bayes.calibration.pooling import Groups, Pooling, pooling_of, standard_normal
+from lsm_bayes.calibration.card import card
+from lsm_bayes.calibration.choices import Calibration, SiteRecord
+from lsm_bayes.calibration.initial import Free, Initial, NearEquilibrium, initial_of, near_equilibrium
+from lsm_bayes.calibration.pooling import Groups, Pooling, pooling_of
+from lsm_bayes.calibration.table import Table, add_parameters
 from lsm_bayes.calibration.streams import PreparedStream, Stream, prepare
 from lsm_bayes.datasets import validate
 from lsm_bayes.declare import Prior, ProcessModel
@@ -21,66 +22,6 @@ from lsm_bayes.errors.model import add_likelihood
 from lsm_bayes.forcing import Forcing, forcing_arrays
 from lsm_bayes.simulation import symbolic_run
 from lsm_bayes.vocabulary import unknown
-
-
-@dataclass(frozen=True)
-class SiteRecord:
-    """One site of a calibration.
-
-    Attributes
-    ----------
-    name : str
-        Site.
-    data : xarray.Dataset
-        Its record, complete forcing, dimension ``time``.
-    forcing : Forcing
-        Forcing of the whole record.
-    training : numpy.ndarray of bool
-        Steps that are fitted.
-    """
-
-    name: str
-    data: xr.Dataset
-    forcing: Forcing
-    training: np.ndarray
-
-    @property
-    def fitted_steps(self) -> int:
-        """Steps that the fit simulates: from the start of the record to the end of the training period."""
-        return int(np.flatnonzero(self.training)[-1]) + 1
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What a PyMC model was built from; attached to it as ``model.calibration``.
-
-    Attributes
-    ----------
-    process_model : ProcessModel
-        The land model.
-    records : list of SiteRecord
-        Sites.
-    groups : Groups
-        Sites and plant functional types.
-    streams : list of PreparedStream
-        Observations.
-    pooling, initial, priors, fixed : dict
-        Choices, completed by the defaults.
-    """
-
-    process_model: ProcessModel
-    records: list[SiteRecord]
-    groups: Groups
-    streams: list[PreparedStream]
-    pooling: dict[str, Pooling]
-    initial: dict[str, Initial]
-    priors: dict[str, Prior | list[Prior]]
-    fixed: dict[str, float]
-
-    @property
-    def site_dim(self) -> str | None:
-        """Dimension of values by site; None with one site."""
-        return "site" if self.groups.several else None
 
 
 def _records(model: ProcessModel, data: xr.Dataset, streams: Sequence[Stream], sites: Sequence[str] | None, training: Any, withheld_years: int) -> list[SiteRecord]:
@@ -192,11 +133,8 @@ def build_model(
     if groups.several:
         coords |= {"site": names, "pft": pfts}
     with pm.Model(coords=coords) as built:
-        values = _add_parameters(calibration)
-        _add_streams(calibration, values)
+        add_parameters_and_streams(calibration)
     built.calibration = calibration  # type: ignore[attr-defined]
-    from lsm_bayes.calibration.card import card
-
     built.card = card(calibration)  # type: ignore[attr-defined]
     return built
 
@@ -215,44 +153,31 @@ def _site_priors(model: ProcessModel, given: Mapping[str, Prior | Mapping[str, P
     return found
 
 
-def _value(c: Calibration, name: str, z: Any) -> Any:
-    declared, prior = c.process_model.calibrated[name][0], c.priors[name]
-    if isinstance(prior, Prior):
-        return prior_maps.value(z, declared, prior)
-    if c.pooling[name].over != "site":
-        raise ValueError(f"the prior of {name!r} differs between sites, so its pooling has to be over 'site', not {c.pooling[name].describe()}")
-    return pt.stack([prior_maps.value(z[i], declared, p) for i, p in enumerate(prior)])
+def add_parameters_and_streams(c: Calibration) -> None:
+    """Add all random variables of a calibration to the PyMC model in context.
 
-
-def _add_parameters(c: Calibration) -> dict[str, Any]:
-    """Add all random variables; return parameters and initial pools, 0-d or by site."""
-    model, values, stored = c.process_model, {}, {}
-    coordinates = {}
-    for name in model.calibrated:
-        if name in c.fixed:
-            values[name] = pt.constant(c.fixed[name], dtype="float64")
-            continue
-        coordinates[name] = standard_normal(name, c.pooling[name], c.groups)
-        if name in model.parameter_table or isinstance(c.initial.get(name), Free):
-            stored[name] = _value(c, name, coordinates[name])
-            values[name] = c.groups.to_sites(stored[name], c.pooling[name])
-    for name, choice in c.initial.items():
-        if name in coordinates and isinstance(choice, InProportion):
-            z = c.groups.to_sites(coordinates[name], c.pooling[name])
-            values[name] = in_proportion(z, values[choice.to], choice, model.state_parameters[name][0].bounds)
-    near = {n: ch for n, ch in c.initial.items() if n in coordinates and isinstance(ch, NearEquilibrium)}
+    Parameters
+    ----------
+    c : Calibration
+        The choices.
+    """
+    table = add_parameters(c)
+    near = [n for n, choice in c.initial.items() if isinstance(choice, NearEquilibrium) and n not in c.fixed]
     if near:
-        pools = _equilibrium(c, values)
-        for name, choice in near.items():
-            z = c.groups.to_sites(coordinates[name], c.pooling[name])
-            values[name] = near_equilibrium(name, z, pools[name], choice, model.state_parameters[name][0].bounds)
-    for name in coordinates:
-        dim = c.groups.dim(c.pooling[name]) if name in stored else c.site_dim
-        value = stored.get(name, values[name])
-        if name not in stored and dim and value.ndim == 0:
-            value = pt.alloc(value, len(c.groups.sites))
-        pm.Deterministic(name, value, dims=dim)
-    return values
+        pools = _equilibrium(c, table)
+        for name in near:
+            choice, bounds = c.initial[name], c.process_model.state_parameters[name][0].bounds
+            table.add(name, near_equilibrium(name, table.get(f"{name} disequilibrium"), pools[name], choice, bounds))  # type: ignore[arg-type]
+    for name in c.initial:
+        if name not in c.fixed and not isinstance(c.initial[name], Free):
+            value = table.get(name)
+            pm.Deterministic(name, value if c.site_dim else value[0], dims=c.site_dim)
+    operators = {p.name: observations.get(p.name) for p in c.streams}
+    runs = _run(c, table, sorted({i for o in operators.values() for i in o.inputs}))
+    for p in c.streams:
+        simulated = [operators[p.name].function(run) for run in runs]
+        means = [a.mean(s) for a, s in zip(p.fitted, simulated, strict=True)]
+        add_likelihood(p.name, p.stream.error_model, means, p.series, c.site_dim)
 
 
 def _by_length(c: Calibration) -> dict[int, list[int]]:
@@ -263,39 +188,25 @@ def _by_length(c: Calibration) -> dict[int, list[int]]:
     return found
 
 
-def _run(c: Calibration, values: Mapping[str, Any], outputs: Sequence[str]) -> list[dict[str, Any]]:
+def _run(c: Calibration, table: Table, outputs: Sequence[str]) -> list[dict[str, Any]]:
     """Trajectories of the fitted period: outputs of each site, (time,)."""
     found: list[dict[str, Any]] = [{} for _ in c.records]
     for steps, members in _by_length(c).items():
         first = c.records[members[0]].forcing
-        if not c.groups.several:
-            one = replace(first, varying={n: v[:steps] for n, v in first.varying.items()}, time=first.time[:steps], sites=None)
-            return [symbolic_run(c.process_model, one, values, outputs)]
         varying = {n: np.stack([c.records[i].forcing.varying[n][:steps] for i in members]) for n in first.varying}
         group = Forcing(varying, first.folded, first.time[:steps], [c.records[i].name for i in members])
-        chosen = {n: v[np.array(members)] if v.ndim else v for n, v in values.items()}
-        run = symbolic_run(c.process_model, group, chosen, outputs, members=len(members))
+        run = symbolic_run(c.process_model, group, lambda names, members=members: table.rows(names, members), outputs, members=len(members))
         for row, i in enumerate(members):
             found[i] = {n: series[row] for n, series in run.items()}
     return found
 
 
-def _equilibrium(c: Calibration, values: Mapping[str, Any]) -> dict[str, Any]:
+def _equilibrium(c: Calibration, table: Table) -> dict[str, Any]:
     e = c.process_model.equilibrium
     if e is None:
         raise ValueError(f"{c.process_model.name} declares no equilibrium")
-    runs = _run(c, values, e.needs)
+    runs = _run(c, table, e.needs)
     whole = [max(1, int(r.fitted_steps // 365.25)) for r in c.records]
-    means = {n: [run[n][: int(years * 365.25)].mean() for run, years in zip(runs, whole, strict=True)] for n in e.needs}
-    stacked = {n: pt.stack(m) if c.groups.several else m[0] for n, m in means.items()}
-    p = c.process_model.parameters(*[values[n] for n in c.process_model.parameters._fields])  # type: ignore[attr-defined]
-    return e.pools(stacked, p)
-
-
-def _add_streams(c: Calibration, values: Mapping[str, Any]) -> None:
-    operators = {p.name: observations.get(p.name) for p in c.streams}
-    runs = _run(c, values, sorted({i for o in operators.values() for i in o.inputs}))
-    for p in c.streams:
-        simulated = [operators[p.name].function(run) for run in runs]
-        means = [a.mean(s) for a, s in zip(p.fitted, simulated, strict=True)]
-        add_likelihood(p.name, p.stream.error_model, means, p.series, c.site_dim)
+    means = {n: pt.stack([run[n][: int(years * 365.25)].mean() for run, years in zip(runs, whole, strict=True)]) for n in e.needs}
+    p = c.process_model.parameters(*[table.get(n) for n in c.process_model.parameters._fields])  # type: ignore[attr-defined]
+    return e.pools(means, p)

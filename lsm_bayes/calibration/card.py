@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lsm_bayes.calibration.build import Calibration
+from lsm_bayes.calibration.choices import Calibration
 from lsm_bayes.calibration.initial import Free
 from lsm_bayes.calibration.priors import describe
 from lsm_bayes.declare import Prior

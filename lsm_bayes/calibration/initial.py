@@ -8,7 +8,6 @@ from typing import Any
 import pymc as pm
 import pytensor.tensor as pt
 
-from lsm_bayes.calibration.priors import standard_cdf
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.vocabulary import unknown
 
@@ -116,17 +115,13 @@ def initial_of(model: ProcessModel, choices: Mapping[str, Initial]) -> dict[str,
     return {name: choices.get(name, Free()) for name in model.state_parameters}
 
 
-def in_proportion(z: Any, parameter: Any, choice: InProportion, bounds: tuple[float, float]) -> Any:
-    """Pool as a parameter times a log-uniform factor, kept inside the bounds of the pool.
+def in_proportion(factor: Any, parameter: Any, bounds: tuple[float, float]) -> Any:
+    """Pool as a parameter times a factor, kept inside the bounds of the pool.
 
     Parameters
     ----------
-    z : tensor
-        Standard normal.
-    parameter : tensor
-        What it is in proportion to.
-    choice : InProportion
-        Bounds of the factor.
+    factor, parameter : tensor
+        What is multiplied.
     bounds : tuple of float
         Bounds of the pool.
 
@@ -135,8 +130,7 @@ def in_proportion(z: Any, parameter: Any, choice: InProportion, bounds: tuple[fl
     tensor
         gC m-2.
     """
-    low, high = (math.log(b) for b in choice.bounds)
-    return pt.exp(_inside(pt.log(parameter) + low + (high - low) * standard_cdf(z), bounds))
+    return pt.exp(_inside(pt.log(parameter * factor), bounds))
 
 
 def near_equilibrium(name: str, z: Any, equilibrium: Any, choice: NearEquilibrium, bounds: tuple[float, float]) -> Any:

@@ -4,7 +4,7 @@ Parameters live on a standard normal scale that their prior maps into the bounds
 one for each site or type, partial pooling is a group mean plus deviations with an inferred spread (non-centred).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -127,24 +127,24 @@ class Groups:
         """Whether there is more than one site."""
         return len(self.sites) > 1
 
-    def to_sites(self, value: Any, pooling: Pooling) -> Any:
-        """Expand a value to one for each site; a single site keeps a 0-d value.
+    def to_sites(self, block: Any, pooling: Pooling) -> Any:
+        """Expand a block of values to one column for each site.
 
         Parameters
         ----------
-        value : array or tensor
-            0-d, (pft,) or (site,), as the pooling says; leading dimensions of arrays are kept.
+        block : tensor
+            (parameter,), (parameter, pft) or (parameter, site), as the pooling says.
         pooling : Pooling
             The choice.
 
         Returns
         -------
-        array or tensor
-            0-d or (site,).
+        tensor
+            (parameter, site).
         """
-        if not self.several or pooling.over is None or pooling.over == "site":
-            return value
-        return value[..., self.pft_of_site]
+        if block.ndim == 1:
+            return block[:, None] * np.ones((1, len(self.sites)))
+        return block if pooling.over == "site" else block[:, self.pft_of_site]
 
     def dim(self, pooling: Pooling) -> str | None:
         """Name of the dimension of the stored values, None for a 0-d value."""
@@ -182,30 +182,41 @@ def pooling_of(model: ProcessModel, choices: Mapping[str, Pooling]) -> dict[str,
     return {name: choices.get(name, by_level[declared.level]) for name, (declared, _) in model.calibrated.items()}
 
 
-def standard_normal(name: str, pooling: Pooling, groups: Groups) -> Any:
-    """Add the standard normal coordinates of one parameter to the PyMC model in context.
+def add_coordinates(names: Sequence[str], pooling: Mapping[str, Pooling], groups: Groups) -> list[tuple[list[str], Pooling, Any]]:
+    """Add the standard normal coordinates of all parameters to the PyMC model in context, a block for each kind of pooling.
 
     Parameters
     ----------
-    name : str
-        Parameter; random variables are called ``<name>_z``, with ``_mean``, ``_spread`` and ``_deviation`` for partial pooling.
-    pooling : Pooling
-        The choice.
+    names : sequence of str
+        Parameters and initial pools.
+    pooling : mapping of str to Pooling
+        Choice for each.
     groups : Groups
         Sites and types.
 
     Returns
     -------
-    tensor
-        0-d, (pft,) or (site,).
+    list of (names, pooling, tensor)
+        Each tensor is (parameter,), (parameter, pft) or (parameter, site). One vector in place of many scalars keeps the graph
+        small and its compilation short. With one site there is one block ``z``.
     """
-    dim = groups.dim(pooling)
-    if dim is None or pooling.kind == "complete":
-        return pm.Normal(f"{name}_z")
-    if pooling.kind == "none":
-        return pm.Normal(f"{name}_z", dims=dim)
-    mean: Any = pm.Normal(f"{name}_mean", dims="pft") if pooling.within else pm.Normal(f"{name}_mean")
-    spread = pm.HalfNormal(f"{name}_spread", pooling.spread)
-    deviation = pm.Normal(f"{name}_deviation", dims=dim)
-    centre = mean[groups.pft_of_site] if pooling.within else mean
-    return pm.Deterministic(f"{name}_z", centre + spread * deviation, dims=dim)
+    model = pm.modelcontext(None)
+    blocks: dict[Pooling, list[str]] = {}
+    for name in names:
+        blocks.setdefault(pooling[name] if groups.several else complete(), []).append(name)
+    found = []
+    for choice, members in blocks.items():
+        label = "_".join(choice.describe().split()) + (f"_{choice.spread:g}".replace(".", "_") if choice.kind == "partial" and choice.spread != 0.5 else "")
+        axis = f"{label}_parameter" if groups.several else "parameter"
+        stem = f"z_{label}" if groups.several else "z"
+        model.add_coord(axis, members)
+        if choice.kind != "partial":
+            dims = (axis,) if choice.over is None else (axis, choice.over)
+            found.append((members, choice, pm.Normal(stem, dims=dims)))
+            continue
+        mean = pm.Normal(f"{stem}_mean", dims=(axis, "pft") if choice.within else (axis,))
+        spread = pm.HalfNormal(f"{stem}_spread", choice.spread, dims=(axis,))
+        deviation = pm.Normal(f"{stem}_deviation", dims=(axis, choice.over))
+        centre = mean[:, groups.pft_of_site] if choice.within else mean[:, None]
+        found.append((members, choice, centre + spread[:, None] * deviation))
+    return found

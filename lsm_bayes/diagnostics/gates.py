@@ -142,7 +142,7 @@ def check(tree: xr.DataTree, reported: dict[str, str] | None = None) -> Gates:
     draws = {k: unrolled(v, entries.get(variable_of(k), {})) for k, v in scalars(tree["posterior"].to_dataset()).items()}
     if not draws:
         raise ValueError("the group 'posterior' holds no scalar parameter. Store the draws with the dimensions chain and draw.")
-    fixed = [k for k, v in draws.items() if np.ptp(v) == 0 and variable_of(k) not in entries]
+    fixed = [k for k, v in draws.items() if np.ptp(v) == 0 and _may_be_constant(entries.get(variable_of(k)))]
     moving = {k: v for k, v in draws.items() if k not in fixed} or draws
     findings = pressing(moving, card, _findings(card) | (reported or {}))
     return Gates((*_convergence(moving), _divergences(tree, moving), _bounds(findings), _modes(tree)), findings)
@@ -173,6 +173,11 @@ def convergence(draws: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             "ess_tail": arviz_stats.ess(array, method="tail"),
         }
     return {k: np.where(still, np.nan, v.to_numpy()) for k, v in found.items()}
+
+
+def _may_be_constant(entry: dict[str, Any] | None) -> bool:
+    """Say whether a scalar that never moves is meant to: the card does not declare it, or declares it fixed."""
+    return entry is None or str(entry.get("prior", "")).startswith("fixed")
 
 
 def _convergence(draws: dict[str, np.ndarray]) -> list[Gate]:

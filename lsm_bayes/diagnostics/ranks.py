@@ -1,4 +1,4 @@
-"""Simulation-based calibration: are true values uniform among the draws?"""
+"""Simulation-based calibration: whether true values are uniform among the draws."""
 
 from dataclasses import dataclass
 

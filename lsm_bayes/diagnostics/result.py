@@ -112,8 +112,9 @@ def variable_of(label: str) -> str:
 def scale_of(entry: dict[str, Any]) -> str:
     """Say on which scale a parameter is judged: ``"linear"``, ``"log"`` or ``"circular"``.
 
-    The card's ``link`` decides where it is given. Otherwise positive bounds that are a factor of ten or more apart
-    mean a rate or a pool, which is judged on the log scale: one percent of a linear range would hold decades of it.
+    The card's ``link`` decides where it is given, and a ``period`` makes a parameter circular. Otherwise positive bounds
+    that are a factor of ten or more apart mean a rate or a pool, which is judged on the log scale: one percent of a
+    linear range would hold decades of it.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def scale_of(entry: dict[str, Any]) -> str:
         The scale.
     """
     link = str(entry.get("link") or "")
-    if link in ("angle", "circular"):
+    if link in ("angle", "circular") or entry.get("period"):
         return "circular"
     if link:
         return "log" if link == "log" else "linear"

@@ -227,11 +227,14 @@ def _score_step(stream: Stream, k: int, site: str, step: str) -> list[dict[str, 
             continue
         y, x, c = known.values[mask], ensemble.values[:, mask], baseline[:, mask]
         model, reference = summary(x, y), summary(c, y)
-        on_both = np.nanmean(crps(x, np.where(np.isfinite(c).sum(axis=0) > 1, y, np.nan))) if reference["n"] else np.nan
+        if not model["n"]:
+            continue
+        both = crps(x, y)[np.isfinite(crps(c, y))]
+        on_both = np.nanmean(both) if np.isfinite(both).any() else np.nan
         rows.append(
             {"stream": stream.name, "site": site, "step": step, "period": period, "unit": known.unit(stream.unit)}
             | model
             | {f"climatology_{key}": reference[key] for key in ("crps", "coverage_90", "nse")}
-            | {"crps_skill": 1 - on_both / reference["crps"] if reference["n"] else np.nan}
+            | {"crps_skill": 1 - on_both / reference["crps"]}
         )
     return rows

@@ -66,8 +66,8 @@ def gross_primary_production(
     tensor
         gC m-2 d-1, positive uptake (Williams et al. 1997, equations 1 to 7; coefficients a2 to a10 of CARDAMOM).
     """
-    leafy = lai > 0
-    leaves = pt.switch(leafy, lai, 1.0)  # 0/0 below otherwise
+    bare = lai <= 0  # False where the leaf area is NaN, which must come out again
+    leaves = pt.switch(bare, 1.0, lai)  # 0/0 below otherwise
     conductance = WATER_POTENTIAL**0.789798 / (0.37836 * HYDRAULIC_RESISTANCE + 0.5 * (temperature_max - temperature_min))
     p = leaves * canopy_efficiency * (pt.exp(0.011136 * temperature_max) / conductance)
     q = 4.22273 - 208.868
@@ -78,4 +78,4 @@ def gross_primary_production(
     light_limited = quantum_yield * shortwave
     diffusion_limited = conductance * (co2 - internal)
     rate = light_limited * diffusion_limited / (light_limited + diffusion_limited)
-    return pt.switch(leafy, rate * (0.0156935 * hours + 0.0453194), 0.0)
+    return pt.switch(bare, 0.0, rate * (0.0156935 * hours + 0.0453194))

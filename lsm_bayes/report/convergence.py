@@ -91,8 +91,8 @@ def sampler(tree: xr.DataTree) -> Section:
     if np.isfinite(shape.covariance):
         blocks.append(
             Text(
-                f"Condition number of the posterior covariance {number(shape.covariance)} and of the correlation matrix"
-                f" {number(shape.correlation)} ({shape.parameters} parameters, rates and pools on the log scale, {shape.draws} draws)."
+                f"Condition number of the posterior covariance {_two(shape.covariance)} and of the correlation matrix"
+                f" {_two(shape.correlation)} ({shape.parameters} parameters, rates and pools on the log scale, {shape.draws} draws)."
             )
         )
     else:
@@ -107,6 +107,10 @@ def sampler(tree: xr.DataTree) -> Section:
         order = np.argsort(-np.nan_to_num(rhat, nan=np.inf))[:2]
         figures += [_trace(list(moving)[k], list(moving.values())[k], float(rhat[k])) for k in order]
     return Section("sampler", "Sampler", [*blocks, Figures(figures)])
+
+
+def _two(value: float) -> str:
+    return number(float(f"{value:.2g}"), 2)
 
 
 def _chains(stats: xr.Dataset) -> Table:

@@ -84,7 +84,7 @@ def write_report(tree: xr.DataTree, path: str | Path, reported: dict[str, str] |
 
 def _ordered(tree: xr.DataTree) -> list[str]:
     """Put the streams in the order of the model card; others follow."""
-    names, wanted = stream_names(tree), model_card(tree).get("streams", [])
+    names, wanted = stream_names(tree), list(model_card(tree).get("streams", []))
     return sorted(names, key=lambda n: wanted.index(n) if n in wanted else len(wanted))
 
 

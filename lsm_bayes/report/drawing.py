@@ -19,7 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from lsm_bayes.diagnostics.scores import quantiles
 from lsm_bayes.report.page import Figure, number, superscript
 
-INK, LINE, BAND_50, BAND_90, SHADE, OTHER = "#111111", "#0b3c5d", "#86a9c6", "#cddbe7", "#efe7d2", "#9a4100"
+INK, LINE, BAND_50, BAND_90, SHADE, OTHER = "#111111", "#0b3c5d", "#7699b8", "#bccddd", "#f7f2e4", "#9a4100"
 WIDTH = 4.0  # inches; at 10 pt this is read at the width of a phone without zooming
 
 _STYLE = {

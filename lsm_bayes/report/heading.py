@@ -88,7 +88,8 @@ def errors(tree: xr.DataTree, streams: list[Stream]) -> Section:
     Parameters
     ----------
     tree : xarray.DataTree
-        Result; the model card's ``error_models`` map a stream to ``words`` and ``equation``.
+        Result; the model card's ``error_models`` map a stream to ``words`` and ``equation``, or its ``streams`` map one
+        to an ``error_model`` in words.
     streams : list of Stream
         Its streams.
 
@@ -97,22 +98,25 @@ def errors(tree: xr.DataTree, streams: list[Stream]) -> Section:
     Section
         One paragraph and one equation for each stream.
     """
-    described: dict[str, Any] = model_card(tree).get("error_models") or {}
     blocks: list[Block] = []
     for stream in streams:
-        entry = described.get(stream.name)
+        entry = _error_model(model_card(tree), stream.name)
         if not entry:
-            blocks.append(
-                absent(
-                    f"the error model of {stream.name.upper()}",
-                    "The model card has no error_models entry for it, so the likelihood cannot be judged from this page.",
-                )
-            )
+            why = "The model card has no error_models entry for it, so the likelihood cannot be judged from this page."
+            blocks.append(absent(f"the error model of {stream.name.upper()}", why))
             continue
         blocks.append(Text(f"{stream.name.upper()}: {entry.get('words', '')}"))
         if entry.get("equation"):
-            blocks.append(Text(str(entry["equation"]), "equation"))
+            blocks.append(Text(entry["equation"], "equation"))
     return Section("errors", "Error models", blocks or [absent("the error models", "The result holds no observed stream.")])
+
+
+def _error_model(card: dict[str, Any], stream: str) -> dict[str, str]:
+    streams = card.get("streams")
+    found = (card.get("error_models") or {}).get(stream) or (
+        streams.get(stream, {}).get("error_model") if isinstance(streams, dict) else None
+    )
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {"words": str(found)} if found else {}
 
 
 def stream_title(stream: Stream) -> str:

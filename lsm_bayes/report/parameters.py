@@ -154,8 +154,12 @@ def _table(table: pd.DataFrame, card: dict[str, Any], pressing: dict[str, str]) 
                 bounds,
                 str(entry.get("prior", "–")),
                 *(number(r[k]) for k in ("prior_mean", "prior_sd", "mean", "sd", "q05", "q50", "q95")),
+                number(r["shrinkage"], 2),
+                number(r["shift"], 2),
+                f"{r['rhat']:.5g}",
+                f"{r['ess_bulk']:.0f}",
+                f"{r['ess_tail']:.0f}",
             )
-            + (number(r["shrinkage"], 2), number(r["shift"], 2), f"{r['rhat']:.5g}", f"{r['ess_bulk']:.0f}", f"{r['ess_tail']:.0f}")
         )
     columns = (
         "Parameter",

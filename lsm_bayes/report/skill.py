@@ -65,9 +65,14 @@ def _table(scores: pd.DataFrame, caption: str) -> Table:
         if r["period"] == "withheld" and r["n"] >= 10 and (r["crps_skill"] < 0 or (r["n"] >= 40 and not 0.85 <= r["coverage_90"] <= 0.95)):
             marked.add(k)
         rows.append(
-            (f"{str(r['stream']).upper()} {r['site']}", str(r["step"]), unit_text(str(r["unit"])) or "–", str(int(r["n"])))
-            + (number(r["coverage_50"], 2), number(r["coverage_90"], 2), number(r["climatology_coverage_90"], 2))
-            + (
+            (
+                f"{str(r['stream']).upper()} {r['site']}",
+                str(r["step"]),
+                unit_text(str(r["unit"])) or "–",
+                str(int(r["n"])),
+                number(r["coverage_50"], 2),
+                number(r["coverage_90"], 2),
+                number(r["climatology_coverage_90"], 2),
                 number(r["crps"]),
                 number(r["climatology_crps"]),
                 number(r["crps_skill"], 2),

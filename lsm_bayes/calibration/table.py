@@ -1,0 +1,136 @@
+"""Parameters and initial pools of all sites as rows of one table.
+
+The graph of a calibration would otherwise have a chain of small operations for every parameter, and compiling it would take longer
+than sampling a simple site.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from lsm_bayes.calibration import priors as prior_maps
+from lsm_bayes.calibration.choices import Calibration
+from lsm_bayes.calibration.initial import Free, InProportion, NearEquilibrium, in_proportion
+from lsm_bayes.calibration.pooling import Pooling, add_coordinates
+from lsm_bayes.declare import Prior
+
+
+class Table:
+    """Rows of values, one column for each site.
+
+    Parameters
+    ----------
+    blocks : sequence of (names, tensor)
+        Tensors of shape (names, sites).
+    """
+
+    def __init__(self, blocks: Sequence[tuple[Sequence[str], Any]]) -> None:
+        self._names = [n for names, _ in blocks for n in names]
+        tensors = [t for _, t in blocks]
+        self._values = pt.concatenate(tensors, axis=0) if len(tensors) > 1 else tensors[0]
+        self._added: dict[str, Any] = {}
+
+    def add(self, name: str, value: Any) -> None:
+        """Add a computed row, (sites,)."""
+        self._added[name] = value
+
+    def get(self, name: str) -> Any:
+        """One row, (sites,)."""
+        return self._added[name] if name in self._added else self._values[self._names.index(name)]
+
+    def rows(self, names: Sequence[str], sites: Sequence[int]) -> Any:
+        """Several rows at some sites, (names, sites)."""
+        if not names:
+            return pt.zeros((0, len(sites)))
+        added = [n for n in names if n in self._added]
+        everything = pt.concatenate([self._values, pt.stack([self._added[n] for n in added])], axis=0) if added else self._values
+        order = [len(self._names) + added.index(n) if n in self._added else self._names.index(n) for n in names]
+        chosen = everything[np.array(order)]
+        return chosen if list(sites) == list(range(len(sites))) and everything.type.shape[1] == len(sites) else chosen[:, np.array(sites)]
+
+
+def add_parameters(c: Calibration) -> Table:
+    """Add coordinates, parameters and freely chosen initial pools to the PyMC model in context.
+
+    Parameters
+    ----------
+    c : Calibration
+        The choices.
+
+    Returns
+    -------
+    Table
+        Parameters, free pools and pools in proportion to a parameter; rows called ``<pool> disequilibrium`` hold the standard normal
+        coordinates of pools near equilibrium.
+    """
+    model = c.process_model
+    free = [n for n in model.calibrated if n not in c.fixed]
+    blocks: list[tuple[Sequence[str], Any]] = []
+    for names, pooling, z in add_coordinates(free, c.pooling, c.groups):
+        physical = _physical(c, names, z, pooling)
+        for i, name in enumerate(names):
+            if isinstance(c.initial.get(name, Free()), Free):
+                pm.Deterministic(name, physical[i], dims=c.groups.dim(pooling))
+        blocks.append(([_row_name(c, n) for n in names], c.groups.to_sites(physical, pooling)))
+    if c.fixed:
+        blocks.append((list(c.fixed), pt.as_tensor(np.array(list(c.fixed.values()), dtype=float)[:, None] * np.ones((1, len(c.records))))))
+    table = Table(blocks)
+    for name, choice in c.initial.items():
+        if isinstance(choice, InProportion) and name not in c.fixed:
+            table.add(name, in_proportion(table.get(_row_name(c, name)), table.get(choice.to), model.state_parameters[name][0].bounds))
+    return table
+
+
+def _row_name(c: Calibration, name: str) -> str:
+    choice = c.initial.get(name, Free())
+    suffix = " disequilibrium" if isinstance(choice, NearEquilibrium) else " factor" if isinstance(choice, InProportion) else ""
+    return name + suffix
+
+
+def _physical(c: Calibration, names: Sequence[str], z: Any, pooling: Pooling) -> Any:
+    """Map a block of standard normal coordinates to values, families of priors at once."""
+    families: dict[str, list[int]] = {"log_uniform": [], "uniform": [], "same": [], "single": []}
+    limits = np.zeros((len(names), 3))
+    for i, name in enumerate(names):
+        declared, prior, choice = c.process_model.calibrated[name][0], c.priors[name], c.initial.get(name, Free())
+        if isinstance(choice, NearEquilibrium):
+            families["same"].append(i)
+        elif isinstance(choice, InProportion):
+            families["log_uniform"].append(i)
+            limits[i] = math.log(choice.bounds[0]), math.log(choice.bounds[1]), 0.0
+        elif isinstance(prior, Prior) and prior.distribution in ("uniform", "log_uniform") and declared.period is None:
+            low, high = declared.bounds
+            families[prior.distribution].append(i)
+            limits[i] = (low, high, 0.0) if prior.distribution == "uniform" else (math.log(low - prior.origin), math.log(high - prior.origin), prior.origin)
+        else:
+            families["single"].append(i)
+    limits = limits if z.ndim == 1 else limits[..., None]
+    pieces, order = [], []
+    for family, rows in families.items():
+        if not rows:
+            continue
+        order += rows
+        chosen = z if len(rows) == len(names) else z[np.array(rows)]
+        if family == "same":
+            pieces.append(chosen)
+        elif family == "single":
+            pieces.append(pt.stack([_single(c, names[i], z[i], pooling) for i in rows]))
+        else:
+            low, high, origin = (limits[rows, k] for k in range(3))
+            x = low + (high - low) * prior_maps.standard_cdf(chosen)
+            pieces.append(pt.exp(x) + origin if family == "log_uniform" else x)
+    joined = pt.concatenate(pieces, axis=0) if len(pieces) > 1 else pieces[0]
+    return joined if order == sorted(order) else joined[np.argsort(order)]
+
+
+def _single(c: Calibration, name: str, z: Any, pooling: Pooling) -> Any:
+    declared, prior = c.process_model.calibrated[name][0], c.priors[name]
+    if isinstance(prior, Prior):
+        return prior_maps.value(z, declared, prior)
+    if pooling.over != "site":
+        raise ValueError(f"the prior of {name!r} differs between sites, so its pooling has to be over 'site', not {pooling.describe()}")
+    return pt.stack([prior_maps.value(z[i], declared, p) for i, p in enumerate(prior)])
