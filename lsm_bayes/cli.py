@@ -6,6 +6,7 @@ Exit status: 0 when all is well, 1 when a gate fails, 2 for a wrong call or inpu
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -61,7 +62,8 @@ def _models_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    from lsm_bayes import land, models
+    import lsm_bayes.models as models
+    from lsm_bayes import land
 
     if arguments.model:
         _describe(land.get(arguments.model))
@@ -199,7 +201,8 @@ def _simulate(arguments: argparse.Namespace) -> int:
             f"lsm-bayes: note: {run.attrs['non_finite_runs']} of the runs left the domain of the model and are NaN from there",
             file=sys.stderr,
         )
-    print(f"{arguments.output}: {', '.join(map(str, run.data_vars))} at {', '.join(run['site'].values)}, {run.sizes['time']} steps")
+    names = ", ".join(map(str, run.data_vars)) if len(run.data_vars) <= 6 else f"{len(run.data_vars)} fluxes and states"
+    print(f"{arguments.output}: {names} at {', '.join(run['site'].values)}, {run.sizes['time']} steps")
     return 0
 
 
@@ -305,14 +308,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status.
     """
     arguments = parser().parse_args(argv)
+    if arguments.traceback:
+        return int(arguments.run(arguments))
     try:
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
         print("lsm-bayes: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        # The reader, such as head, has seen enough; what is left in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
-        if arguments.traceback:
-            raise
         # The text of a KeyError is quoted when it is printed as such.
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"lsm-bayes: error: {' '.join(str(text).split())}", file=sys.stderr)

@@ -170,6 +170,28 @@ class Equilibrium:
 
 
 @dataclass(frozen=True)
+class Coordinates:
+    """Coordinates for a group of parameters whose posterior would be a curved ridge in the parameters themselves.
+
+    Parameters
+    ----------
+    parameters : tuple of str
+        The group; each keeps its log-uniform prior inside its bounds.
+    needs : tuple of str
+        Other parameters that the map uses.
+    function : callable
+        ``function(cdf, known, bounds) -> (values, log_density)``, where ``cdf`` maps each name of the group to a number that is uniform
+        on (0, 1), ``known`` holds the values of `needs`, and ``bounds`` those of the group. ``log_density`` is what makes the
+        prior of the values log-uniform inside the bounds: the logarithm of the width of intervals that move; minus infinity where
+        the bounds cannot be met.
+    """
+
+    parameters: tuple[str, ...]
+    needs: tuple[str, ...]
+    function: Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, tuple[float, float]]], tuple[dict[str, Any], Any]]
+
+
+@dataclass(frozen=True)
 class Nested:
     """A faster step inside each step of a process model.
 
@@ -221,6 +243,8 @@ class ProcessModel:
         A faster step inside each step.
     equilibrium : Equilibrium, optional
         Where the slow pools settle; calibration can start them there.
+    coordinates : Coordinates, optional
+        Better coordinates for a group of parameters; calibration uses them where the group is pooled alike.
     folded : tuple of str
         Forcing that is one number for a whole run and is compiled into the kernel as a constant, such as the step length:
         ``(1 - k)**1`` then costs nothing.
@@ -242,6 +266,7 @@ class ProcessModel:
     budgets: Mapping[str, Budget] = field(default_factory=dict)
     nested: Nested | None = None
     equilibrium: Equilibrium | None = None
+    coordinates: Coordinates | None = None
     folded: tuple[str, ...] = ("step_length",)
 
     def __post_init__(self) -> None:

@@ -184,12 +184,6 @@ class _Subject:
             found.append(self.rng.normal(size=(*o.shape[:2], 1)) / np.where(size > 0, size, 1.0))
         return found
 
-    @cached_property
-    def zeros(self) -> list[np.ndarray]:
-        """Weights of nothing."""
-        rate = self.model.nested.steps if self.model.nested else 1
-        return [np.zeros((len(names), n, 1)) for names, n in zip(self.labels, (self.steps + 1, self.steps, self.steps * rate), strict=False)]
-
     def symbols(self, **options: Any) -> tuple[list[Any], list[Any]]:
         """Symbolic inputs and outputs of a trajectory."""
         inputs = [pt.dmatrix("p"), pt.dmatrix("x"), *(pt.dtensor3(f"c{i}") for i in range(len(self.columns)))]
@@ -352,11 +346,9 @@ def _batch(s: _Subject) -> dict[str, tuple[float, str]]:
 
 
 def _perform(s: _Subject) -> dict[str, tuple[float, str]]:
-    weights = s.weights(s.run(s.points))
-    values = [*s.split(s.points), *s.columns, *weights]
-    columns = [[f"column {i}" for i in range(c.shape[0])] for c in s.columns]
-    labels = [*s.labels, s.names[: s.n_p], s.names[s.n_p :], *columns]
-    return {"compiled_against_perform": _apart(s.plain(*values), s.function(mode=Mode("py", None), forcing_gradient=True)(*values), labels)}
+    inputs, outputs = s.symbols()
+    perform = pytensor.function(inputs, outputs, mode=Mode("py", None))
+    return {"compiled_against_perform": _apart(s.run(s.points), perform(*s.split(s.points), *s.columns), s.labels)}
 
 
 def _not_a_number(s: _Subject) -> dict[str, tuple[float, str]]:

@@ -5,7 +5,7 @@ than sampling a simple site.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,13 +69,23 @@ def add_parameters(c: Calibration) -> Table:
     """
     model = c.process_model
     free = [n for n in model.calibrated if n not in c.fixed]
+    grouped = _grouped(c)
     blocks: list[tuple[Sequence[str], Any]] = []
+    single: dict[str, Any] = {}
+    joint: dict[str, tuple[Any, Pooling]] = {}
     for names, pooling, z in add_coordinates(free, c.pooling, c.groups):
-        physical = _physical(c, names, z, pooling)
-        for i, name in enumerate(names):
+        joint |= {n: (z[names.index(n)], pooling) for n in names if n in grouped}
+        rest = [n for n in names if n not in grouped]
+        if not rest:
+            continue
+        physical = _physical(c, rest, z if len(rest) == len(names) else z[np.array([names.index(n) for n in rest])], pooling)
+        single |= {n: physical[i] for i, n in enumerate(rest)}
+        for i, name in enumerate(rest):
             if isinstance(c.initial.get(name, Free()), Free):
                 pm.Deterministic(name, physical[i], dims=c.groups.dim(pooling))
-        blocks.append(([_row_name(c, n) for n in names], c.groups.to_sites(physical, pooling)))
+        blocks.append(([_row_name(c, n) for n in rest], c.groups.to_sites(physical, pooling)))
+    if joint:
+        blocks.append(_add_grouped(c, joint, single))
     if c.fixed:
         blocks.append((list(c.fixed), pt.as_tensor(np.array(list(c.fixed.values()), dtype=float)[:, None] * np.ones((1, len(c.records))))))
     table = Table(blocks)
@@ -83,6 +93,32 @@ def add_parameters(c: Calibration) -> Table:
         if isinstance(choice, InProportion) and name not in c.fixed:
             table.add(name, in_proportion(table.get(_row_name(c, name)), table.get(choice.to), model.state_parameters[name][0].bounds))
     return table
+
+
+def _grouped(c: Calibration) -> tuple[str, ...]:
+    """Names that are sampled in the model's own coordinates: when all are free, log-uniform, and pooled alike."""
+    found = c.process_model.coordinates
+    if found is None or set(found.parameters) & set(c.fixed):
+        return ()
+    choices = {c.pooling[n] for n in found.parameters}
+    needed = {c.pooling[n] for n in found.needs if n not in c.fixed}
+    as_declared = all(c.priors[n] == Prior() for n in found.parameters)
+    alike = len(choices) == 1 and all(p in choices or p.kind == "complete" for p in needed)
+    return found.parameters if as_declared and (alike or not c.groups.several) else ()
+
+
+def _add_grouped(c: Calibration, joint: Mapping[str, tuple[Any, Pooling]], single: Mapping[str, Any]) -> tuple[Sequence[str], Any]:
+    found = c.process_model.coordinates
+    assert found is not None  # _grouped has seen it
+    names = list(joint)
+    pooling = joint[names[0]][1]
+    known = {n: pt.constant(c.fixed[n], dtype="float64") if n in c.fixed else single[n] for n in found.needs}
+    cdf = {n: prior_maps.standard_cdf(z) for n, (z, _) in joint.items()}
+    values, log_density = found.function(cdf, known, {n: c.process_model.parameter_table[n][0].bounds for n in names})
+    pm.Potential("coordinates_prior", pt.sum(log_density))
+    for name in names:
+        pm.Deterministic(name, values[name], dims=c.groups.dim(pooling))
+    return names, c.groups.to_sites(pt.stack([values[n] for n in names]), pooling)
 
 
 def _row_name(c: Calibration, name: str) -> str:

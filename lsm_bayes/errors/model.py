@@ -59,7 +59,7 @@ class ErrorModel:
     envelope: float = 0.7
     correlation: float | None = 0.6
     heavy_tailed: bool = False
-    discrepancy: Scale | None = None
+    discrepancy: Scale | None = Scale(0.25)
     bias: float | None = None
     gain: float | None = None
 
@@ -98,8 +98,8 @@ class SiteSeries:
         Observation, stated sd of its random error, and distance to the one before in spacings.
     time : pandas.DatetimeIndex
         Times.
-    shape : numpy.ndarray
-        (366,) seasonal envelope.
+    shape, slow_shape : numpy.ndarray
+        (366,) seasonal envelopes of the fast error and of the slow discrepancy.
     reference : float
         Sd of the training observations about their seasonal cycle: what relative priors refer to.
     """
@@ -109,12 +109,8 @@ class SiteSeries:
     gap: np.ndarray
     time: pd.DatetimeIndex
     shape: np.ndarray
+    slow_shape: np.ndarray
     reference: float
-
-    @property
-    def relative_sd(self) -> np.ndarray:
-        """Seasonal envelope at the observations."""
-        return self.shape[self.time.dayofyear.to_numpy() - 1]
 
     @property
     def years(self) -> tuple[int, int]:
@@ -139,11 +135,15 @@ def site_series(values: np.ndarray, uncertainty: np.ndarray, gap: np.ndarray, ti
     SiteSeries
         With envelope and reference sd.
     """
-    day = time.dayofyear.to_numpy()
-    angle = 2 * np.pi * day / 365.25
-    basis = np.column_stack([np.ones(day.size), np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)])
+    angle = 2 * np.pi * time.dayofyear.to_numpy() / 365.25
+    basis = np.column_stack([np.ones(angle.size), np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)])
     anomaly = values - basis @ np.linalg.lstsq(basis, values, rcond=None)[0]
-    return SiteSeries(values, uncertainty, gap, time, seasonal_envelope(anomaly, day, envelope), float(anomaly.std()))
+    fast, slow = (seasonal_envelope(values, time, kind, envelope) for kind in ("fast", "slow"))
+    return SiteSeries(values, uncertainty, gap, time, fast, slow, float(anomaly.std()))
+
+
+def _at(shape: np.ndarray, time: pd.DatetimeIndex) -> np.ndarray:
+    return shape[time.dayofyear.to_numpy() - 1]
 
 
 def add_likelihood(stream: str, error: ErrorModel, means: Sequence[Any], series: Sequence[SiteSeries], site_dim: str | None) -> None:
@@ -165,7 +165,7 @@ def add_likelihood(stream: str, error: ErrorModel, means: Sequence[Any], series:
     counts = [s.values.size for s in series]
     site = np.repeat(np.arange(len(series)), counts)
     reference = np.array([s.reference for s in series])
-    relative = np.concatenate([s.relative_sd for s in series])
+    relative = np.concatenate([_at(s.shape, s.time) for s in series])
     dims = {"dims": site_dim} if site_dim else {}
     size = reference if site_dim else reference[0]
 
@@ -181,7 +181,7 @@ def add_likelihood(stream: str, error: ErrorModel, means: Sequence[Any], series:
     if error.bias:
         mean = mean + at_observations(pm.Normal(f"{stream}_bias", 0.0, error.bias, **dims))
     if error.discrepancy:
-        mean = mean + relative * _slow(stream, scale(f"{stream}_tau", error.discrepancy), series, site_dim)
+        mean = mean + _slow(stream, scale(f"{stream}_tau", error.discrepancy), series, site_dim)
     variance = np.concatenate([s.uncertainty for s in series]) ** 2
     sd: Any = np.sqrt(variance)
     if error.structural:
@@ -215,7 +215,7 @@ def _slow(stream: str, tau: Any, series: Sequence[SiteSeries], site_dim: str | N
     pieces, start = [], 0
     for i, (s, (first, years)) in enumerate(zip(series, spans, strict=True)):
         knots = discrepancy.knot_values(standard[start : start + sizes[i]], tau[i] if site_dim else tau, years)
-        pieces.append(discrepancy.place(s.time, first, years).interpolate(knots))
+        pieces.append(_at(s.slow_shape, s.time) * discrepancy.place(s.time, first, years).interpolate(knots))
         start += sizes[i]
     return pt.concatenate(pieces) if len(pieces) > 1 else pieces[0]
 
@@ -249,7 +249,7 @@ def simulate_errors(
     """
     n = next(iter(draws.values())).shape[0] if draws else 1
     column = {k: v[:, None] for k, v in draws.items() if v.ndim == 1}
-    relative = observed.shape[time.dayofyear.to_numpy() - 1]
+    relative = _at(observed.shape, time)
     gain = np.exp(column[f"{stream}_gain"]) if error.gain else np.ones((n, 1))
     systematic = np.zeros((n, time.size)) + (column[f"{stream}_bias"] if error.bias else 0.0)
     if error.discrepancy:
@@ -259,7 +259,7 @@ def simulate_errors(
         known = (table - table.mean(axis=1, keepdims=True)).reshape(n, size)
         more = max(0, int(time[-1].year) - first - years + 1)
         knots = np.concatenate([known, discrepancy.fresh(rng, n, more, years)], axis=1) * column[f"{stream}_tau"]
-        systematic = systematic + relative * discrepancy.place(time, first, years + more).interpolate(knots)
+        systematic = systematic + _at(observed.slow_shape, time) * discrepancy.place(time, first, years + more).interpolate(knots)
     variance = np.broadcast_to(uncertainty**2, (n, time.size))
     if error.structural:
         variance = variance + (column[f"{stream}_sigma"] * relative) ** 2

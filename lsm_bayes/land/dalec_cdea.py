@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.declare import Budget, Equilibrium, Parameter, Prior, ProcessModel
+from lsm_bayes.declare import Budget, Coordinates, Equilibrium, Parameter, Prior, ProcessModel
 from lsm_bayes.processes import acm, cdea_phenology, fire, turnover
 
 LABILE_LIFESPAN = 1.001  # yr
@@ -256,6 +256,48 @@ def equilibrium(means: Mapping[str, Any], p: Parameters) -> dict[str, Any]:
         "litter_carbon": litter_in / ((p.litter_mineralisation + p.decomposition_rate) * warmth),
         "soil_carbon": (to_wood * gpp + litter_in * decomposed) / (p.soil_mineralisation * warmth),
     }
+
+
+def leaf_coordinates(cdf: Mapping[str, Any], known: Mapping[str, Any], bounds: Mapping[str, tuple[float, float]]) -> tuple[dict[str, Any], Any]:
+    """Sample leaf area gained per GPP in place of the allocation fractions.
+
+    The canopy sees only ``a_f = (1 - f_auto) f_foliage / LCMA`` and ``a_l = (1 - f_auto) (1 - f_foliage) f_labile / LCMA``. These are tight
+    in the posterior and get fixed intervals; the leaf mass per area (LCMA) is loose and takes what the bounds leave.
+
+    Parameters
+    ----------
+    cdf : mapping
+        Uniform numbers for ``f_foliage`` (a_f / a_l), ``f_labile`` (a_l) and ``leaf_mass_area``.
+    known : mapping
+        ``f_auto``.
+    bounds : mapping
+        Bounds of the three.
+
+    Returns
+    -------
+    tuple of dict and tensor
+        The three parameters, and the log width of the interval of LCMA: with it their joint prior is log-uniform inside the box.
+    """
+    (f0, f1), (b0, b1), (m0, m1) = (bounds[n] for n in ("f_foliage", "f_labile", "leaf_mass_area"))
+
+    def between(name: str, low: Any, high: Any) -> Any:
+        return low + (high - low) * cdf[name]
+
+    npp = 1.0 - known["f_auto"]
+    log_npp = pt.log(npp)
+    log_ratio = between("f_foliage", math.log(f0 / ((1 - f0) * b1)), math.log(f1 / ((1 - f1) * b0)))
+    # 0.2 and 0.8: the least and the largest NPP as a fraction of GPP.
+    log_labile = between("f_labile", math.log(b0 * 0.2 * (1 - f1) / m1), math.log(b1 * 0.8 * (1 - f0) / m0))
+    log_foliage = log_ratio + log_labile
+    foliage, labile = pt.exp(log_foliage), pt.exp(log_labile)
+    low = pt.maximum(pt.maximum(math.log(m0), math.log(f0) + log_npp - log_foliage), math.log(b0) + log_npp - pt.log(labile + b0 * foliage))
+    high = pt.minimum(pt.minimum(math.log(m1), math.log(f1) + log_npp - log_foliage), math.log(b1) + log_npp - pt.log(labile + b1 * foliage))
+    width = high - low
+    possible = width > 0
+    mass = pt.exp(between("leaf_mass_area", low, high))
+    f_foliage = foliage * mass / npp
+    values = {"f_foliage": f_foliage, "f_labile": labile * mass / (npp * (1.0 - f_foliage)), "leaf_mass_area": mass}
+    return values, pt.switch(possible, pt.log(pt.switch(possible, width, 1.0)), -math.inf)
 
 
 _POOLS = tuple(State._fields)

@@ -1,0 +1,28 @@
+"""The budget closes when it was made to, and a leak is seen."""
+
+import pytest
+
+from lsm_bayes.diagnostics import annual_budget
+
+
+def test_closed_budget(six_sites):
+    table = annual_budget(six_sites)
+    assert table["closed"].all()
+    assert len(table) == 6 * 5
+    left = table["gpp"] - table["reco"] - table["fire_emission"] - table["delta_storage"]
+    assert left.abs().max() < 1e-8
+    assert (table["nee_q05"] < table["nee"]).all()
+
+
+def test_leak_is_seen_whatever_the_stored_closure_says(changed, one_site):
+    data = one_site["budget"].to_dataset().copy(deep=True)
+    data["reco"].values[0, 0, 0, 2] += 5
+    table = annual_budget(changed(budget=data))
+    assert list(table.loc[~table["closed"], "year"]) == ["2010", "mean"]
+
+
+def test_errors_name_what_is_missing(changed, one_site):
+    with pytest.raises(ValueError, match="no group 'budget'"):
+        annual_budget(changed(budget=None))
+    with pytest.raises(ValueError, match="lacks delta_storage; it has gpp, reco, nee, fire_emission, closure"):
+        annual_budget(changed(budget=one_site["budget"].to_dataset().drop_vars("delta_storage")))
