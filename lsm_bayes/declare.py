@@ -192,6 +192,25 @@ class Coordinates:
 
 
 @dataclass(frozen=True)
+class DateShift:
+    """A date whose prior is that of another event a known time away.
+
+    Parameters
+    ----------
+    parameter : str
+        The date; its prior applies to ``parameter - shift``, the day on which something is seen.
+    needs : tuple of str
+        Parameters that the shift depends on.
+    function : callable
+        ``function(known) -> shift`` in days.
+    """
+
+    parameter: str
+    needs: tuple[str, ...]
+    function: Callable[[Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True)
 class Nested:
     """A faster step inside each step of a process model.
 
@@ -245,6 +264,8 @@ class ProcessModel:
         Where the slow pools settle; calibration can start them there.
     coordinates : Coordinates, optional
         Better coordinates for a group of parameters; calibration uses them where the group is pooled alike.
+    date_shifts : tuple of DateShift
+        Dates whose prior is that of an observable day.
     folded : tuple of str
         Forcing that is one number for a whole run and is compiled into the kernel as a constant, such as the step length:
         ``(1 - k)**1`` then costs nothing.
@@ -267,6 +288,7 @@ class ProcessModel:
     nested: Nested | None = None
     equilibrium: Equilibrium | None = None
     coordinates: Coordinates | None = None
+    date_shifts: tuple[DateShift, ...] = ()
     folded: tuple[str, ...] = ("step_length",)
 
     def __post_init__(self) -> None:

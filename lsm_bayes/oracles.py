@@ -9,7 +9,7 @@ import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
 from pytensor.link.vm import VMLinker
 
-from lsm_bayes.declare import ProcessModel
+from lsm_bayes.declare import Parameter, ProcessModel
 
 LEVELS = 6  # step sizes of the finite differences, each a quarter of the one before
 
@@ -67,8 +67,32 @@ def plausible_weather(names: Sequence[str], days: np.ndarray, step_length: float
     }
     absent = [n for n in names if n not in made]
     if absent:
-        raise KeyError(f"no plausible values are known for {', '.join(absent)}; give them as forcing={{name: series of {days.size} values}}")
+        raise KeyError(
+            f"no plausible values are known for {', '.join(absent)}; give them as forcing={{name: series of {days.size} values}}"
+        )
     return {n: made[n]() for n in names}
+
+
+def inside(declared: Parameter, fraction: np.ndarray) -> np.ndarray:
+    """Return values inside the bounds of a parameter.
+
+    Parameters
+    ----------
+    declared : Parameter
+        Bounds and prior.
+    fraction : numpy.ndarray
+        Place between the bounds, 0 to 1; on the logarithmic scale where the prior is.
+
+    Returns
+    -------
+    numpy.ndarray
+        Values in the declared unit.
+    """
+    low, high = declared.bounds
+    origin = declared.prior.origin
+    if declared.prior.distribution.startswith("log_"):
+        return origin + (low - origin) * ((high - origin) / (low - origin)) ** fraction
+    return low + (high - low) * fraction
 
 
 def extrapolated_derivative(differences: np.ndarray, ratio: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
@@ -102,7 +126,7 @@ def extrapolated_derivative(differences: np.ndarray, ratio: float = 4.0) -> tupl
 
 
 def differences(run: Callable[[np.ndarray], list[np.ndarray]], point: np.ndarray, step: np.ndarray) -> list[np.ndarray]:
-    """Derivatives of all outputs with respect to all inputs by central differences, one table of steps for each input.
+    """Differentiate all outputs with respect to all inputs by central differences, with a table of steps for each input.
 
     Parameters
     ----------
@@ -161,7 +185,14 @@ def scan_gradient(model: ProcessModel, forcing: Mapping[str, np.ndarray]) -> Cal
         return [pt.cast(pt.broadcast_arrays(pt.as_tensor(v), like)[0], "float64") for v in values]
 
     def scanned(step: Callable[..., list[Any]], sequences: list[Any], start: list[Any], n_made: int, fixed: list[Any]) -> list[Any]:
-        return pytensor.scan(step, sequences=sequences, outputs_info=[*start, *([None] * n_made)], non_sequences=fixed, mode=mode, return_list=True, return_updates=False)
+        return pytensor.scan(
+            step,
+            sequences=sequences,
+            outputs_info=[*start, *([None] * n_made)],
+            non_sequences=fixed,
+            return_list=True,
+            return_updates=False,
+        )
 
     series = [pt.as_tensor(np.asarray(forcing[n], dtype=float)) for n in model.forcing._fields]  # type: ignore[attr-defined]
     start = [x[i] for i in range(n_x + n_z)]
@@ -191,14 +222,21 @@ def scan_gradient(model: ProcessModel, forcing: Mapping[str, np.ndarray]) -> Cal
             run = scanned(inner, list(g), list(z), n_f, [*now, *q])
             ends, fluxes = [s[-1] for s in run[:n_z]], run[n_z:]
             following, fast_following, out = model.step(
-                model.state(*now), nested.state(*ends), nested.fluxes(*(v.mean(axis=0) for v in fluxes)), model.forcing(*f), model.parameters(*q)
+                model.state(*now),
+                nested.state(*ends),
+                nested.fluxes(*(v.mean(axis=0) for v in fluxes)),
+                model.forcing(*f),
+                model.parameters(*q),
             )
             return [*wide([*following, *fast_following, *out]), *fluxes]
 
         made = scanned(outer, [*series, *fast], start, n_y + n_f, numbers)
         n = n_x + n_z
         outputs = [(start, made[:n]), ([], made[n : n + n_y]), ([], [v.reshape((-1, v.shape[2])) for v in made[n + n_y :]])]
-    stacked = [pt.stack([pt.concatenate([s[None], v]) for s, v in zip(first, following, strict=True)] if first else following) for first, following in outputs]
+    stacked = [
+        pt.stack([pt.concatenate([s[None], v]) for s, v in zip(first, following, strict=True)] if first else following)
+        for first, following in outputs
+    ]
     weights = [pt.tensor(f"w{i}", shape=(None, None, 1), dtype="float64") for i in range(len(stacked))]
     loss = sum((w * v).sum() for w, v in zip(weights, stacked, strict=True))
     return pytensor.function([p, x, *weights], [*stacked, *pytensor.grad(loss, [p, x], disconnected_inputs="ignore")], mode=mode)

@@ -15,9 +15,9 @@ import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
 from pytensor.gradient import pushforward
 
-from lsm_bayes.declare import Parameter, ProcessModel
+from lsm_bayes.declare import ProcessModel
 from lsm_bayes.nested import nested_program
-from lsm_bayes.oracles import differences, extrapolated_derivative, plausible_weather, scan_gradient
+from lsm_bayes.oracles import differences, extrapolated_derivative, inside, plausible_weather, scan_gradient
 from lsm_bayes.programs import program
 from lsm_bayes.trajectory import Trajectory, columns_of
 
@@ -86,7 +86,13 @@ class BatteryReport:
 
 
 def check_process_model(
-    model: ProcessModel, *, seed: int = 0, steps: int = 400, points: int = 20, step_length: float = 1.0, forcing: Mapping[str, Any] | None = None
+    model: ProcessModel,
+    *,
+    seed: int = 0,
+    steps: int = 400,
+    points: int = 20,
+    step_length: float = 1.0,
+    forcing: Mapping[str, Any] | None = None,
 ) -> BatteryReport:
     """Verify the kernels of a process model at random points inside its declared bounds.
 
@@ -117,7 +123,16 @@ def check_process_model(
     """
     subject = _Subject(model, np.random.default_rng(seed), steps, points, step_length, forcing or {})
     report = BatteryReport(model.name, seed, steps, points, finite_fraction=subject.finite_fraction)
-    checks: list[Callable[[_Subject], dict[str, tuple[float, str]]]] = [_gradients, _scan, _dot_product, _budgets, _halves, _batch, _perform, _not_a_number]
+    checks: list[Callable[[_Subject], dict[str, tuple[float, str]]]] = [
+        _gradients,
+        _scan,
+        _dot_product,
+        _budgets,
+        _halves,
+        _batch,
+        _perform,
+        _not_a_number,
+    ]
     for check in checks:
         for name, (value, where) in check(subject).items():
             report.figures[name], report.where[name] = float(value), where
@@ -130,7 +145,9 @@ def check_process_model(
 class _Subject:
     """A model with random points, weather, and its compiled functions."""
 
-    def __init__(self, model: ProcessModel, rng: np.random.Generator, steps: int, points: int, step_length: float, given: Mapping[str, Any]) -> None:
+    def __init__(
+        self, model: ProcessModel, rng: np.random.Generator, steps: int, points: int, step_length: float, given: Mapping[str, Any]
+    ) -> None:
         self.model, self.rng, self.steps = model, rng, steps
         self.names = list(model.calibrated)
         self.n_p = len(model.parameter_table)
@@ -141,7 +158,8 @@ class _Subject:
         self.forcing = {n: np.asarray(v, dtype=float) for n, v in given.items()}
         slow = [n for n in model.forcing._fields if n not in self.forcing]  # type: ignore[attr-defined]
         self.forcing |= plausible_weather(slow, days, step_length, rng)
-        folded = (("step_length", step_length),) if "step_length" in model.folded and "step_length" in model.forcing._fields else ()  # type: ignore[attr-defined]
+        long = "step_length"
+        folded = ((long, step_length),) if long in model.folded and long in model.forcing._fields else ()  # type: ignore[attr-defined]
         if model.nested is None:
             self.program: Any = program(model, tuple(self.fluxes), tuple(self.states), folded)
         else:
@@ -161,8 +179,9 @@ class _Subject:
         tried = 0
         while len(found) < points:
             if tried >= 20 * points:
-                raise AssertionError(f"process model {self.model.name!r}: only {len(found)} of {tried} random points inside the bounds have a finite trajectory")
-            drawn = np.array([_inside(d, self.rng.uniform(0.03, 0.97, points)) for d in declared])
+                points_found = f"only {len(found)} of {tried} random points inside the bounds have a finite trajectory"
+                raise AssertionError(f"process model {self.model.name!r}: {points_found}")
+            drawn = np.array([inside(d, self.rng.uniform(0.03, 0.97, points)) for d in declared])
             ok = np.all([np.isfinite(o).all(axis=(0, 1)) for o in self.run(drawn)], axis=0)
             found += list(drawn.T[ok])
             tried += points
@@ -173,7 +192,7 @@ class _Subject:
         self.scale = np.minimum(np.minimum(self.points - low, high - self.points), np.where(self.points == 0, np.inf, np.abs(self.points)))
 
     def split(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Parameters and initial states."""
+        """Split into parameters and initial states."""
         return np.ascontiguousarray(values[: self.n_p]), np.ascontiguousarray(values[self.n_p :])
 
     def weights(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -203,16 +222,11 @@ class _Subject:
         return self.function(forcing_gradient=True)
 
     def run(self, values: np.ndarray, columns: Sequence[np.ndarray] | None = None) -> list[np.ndarray]:
-        """Outputs for (n_input, members)."""
+        """Return the outputs for (n_input, members)."""
         # Contiguous: Numba compiles once more for every other memory layout.
         columns = self.columns if columns is None else [np.ascontiguousarray(c) for c in columns]
         zeros = [np.zeros((len(n), columns[-1 if i == 2 else 0].shape[1] + (i == 0), 1)) for i, n in enumerate(self.labels)]
         return self.plain(*self.split(values), *columns, *zeros)[: len(self.labels)]
-
-
-def _inside(declared: Parameter, u: np.ndarray) -> np.ndarray:
-    low, high = declared.bounds
-    return low * (high / low) ** u if declared.prior.distribution.startswith("log_") else low + (high - low) * u
 
 
 def _apart(got: Sequence[np.ndarray], wanted: Sequence[np.ndarray], labels: Sequence[Sequence[str]]) -> tuple[float, str]:
@@ -301,7 +315,9 @@ def _budgets(s: _Subject) -> dict[str, tuple[float, str]]:
     worst, where = 0.0, "closed"
     for label, budget in s.model.budgets.items():
         stock = sum(series[n] for n in budget.stock)
-        gain, loss = (s.step_length * sum((series[n] for n in names), np.zeros(outputs[1].shape[1:])) for names in (budget.gain, budget.loss))
+        gain, loss = (
+            s.step_length * sum((series[n] for n in names), np.zeros(outputs[1].shape[1:])) for names in (budget.gain, budget.loss)
+        )
         each = np.abs(np.diff(stock, axis=0) - gain + loss) / (np.abs(stock[1:]) + np.abs(gain) + np.abs(loss))
         whole = np.abs(stock[-1] - stock[0] - (gain - loss).sum(axis=0)) / (np.abs(gain) + np.abs(loss)).sum(axis=0)
         off = max(float(np.nanmax(each, initial=0.0)), float(np.nanmax(whole, initial=0.0)))
@@ -329,7 +345,10 @@ def _batch(s: _Subject) -> dict[str, tuple[float, str]]:
     def measured(f: Callable[..., list[np.ndarray]], v: np.ndarray) -> list[np.ndarray]:
         return f(*s.split(v), *s.columns, *weights)[: n + 2]
 
-    alone = [np.concatenate(parts, axis=-1) for parts in zip(*(measured(s.plain, values[:, i : i + 1]) for i in range(LANE_MEMBERS)), strict=True)]
+    alone = [
+        np.concatenate(parts, axis=-1)
+        for parts in zip(*(measured(s.plain, values[:, i : i + 1]) for i in range(LANE_MEMBERS)), strict=True)
+    ]
     found = {"batch_against_loop": _apart(measured(s.plain, values), alone, labels)}
     if s.model.nested is not None:
         return found

@@ -44,7 +44,14 @@ def step(x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes]:
 def two_pools(name: str = "two_pools", step: Any = step, budgets: Any = None) -> ProcessModel:
     carbon = {"carbon": Budget(("foliage_carbon", "soil_carbon"), ("gpp",), ("reco",))}
     return ProcessModel(
-        name=name, title="Two carbon pools", step=step, parameters=Parameters, state=State, forcing=Forcing, fluxes=Fluxes, budgets=budgets or carbon
+        name=name,
+        title="Two carbon pools",
+        step=step,
+        parameters=Parameters,
+        state=State,
+        forcing=Forcing,
+        fluxes=Fluxes,
+        budgets=budgets or carbon,
     )
 
 

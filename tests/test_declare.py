@@ -11,7 +11,15 @@ from lsm_bayes.vocabulary import Quantity
 
 def declared(**changes: Any) -> ProcessModel:
     """Declare the model of two pools with something changed."""
-    fields: dict[str, Any] = dict(name="two_pools", title="", step=small_models.step, parameters=Parameters, state=State, forcing=Forcing, fluxes=Fluxes)
+    fields: dict[str, Any] = {
+        "name": "two_pools",
+        "title": "",
+        "step": small_models.step,
+        "parameters": Parameters,
+        "state": State,
+        "forcing": Forcing,
+        "fluxes": Fluxes,
+    }
     return ProcessModel(**(fields | changes))
 
 
@@ -35,15 +43,55 @@ def test_a_sound_declaration_is_accepted_and_can_be_read() -> None:
 @pytest.mark.parametrize(
     ("annotation", "default", "error", "text"),
     [
-        (Annotated[float, Parameter("1", (1.0, 2.0), "x")], 0.8, ValueError, r"parameter 'efficiency': the default 0.8 lies outside the bounds \[1.0, 2.0\]"),
-        (Annotated[float, Parameter("furlongs?", (0.1, 2.0), "x")], 0.8, ValueError, "parameter 'efficiency': cannot read the unit 'furlongs\\?'; write it as in the CF"),
-        (Annotated[float, Parameter("1", (2.0, 0.1), "x")], 0.8, ValueError, r"'efficiency': the bounds \(2.0, 0.1\) must be finite and increasing"),
+        (
+            Annotated[float, Parameter("1", (1.0, 2.0), "x")],
+            0.8,
+            ValueError,
+            r"parameter 'efficiency': the default 0.8 lies outside the bounds \[1.0, 2.0\]",
+        ),
+        (
+            Annotated[float, Parameter("furlongs?", (0.1, 2.0), "x")],
+            0.8,
+            ValueError,
+            "parameter 'efficiency': cannot read the unit 'furlongs\\?'; write it as in the CF",
+        ),
+        (
+            Annotated[float, Parameter("1", (2.0, 0.1), "x")],
+            0.8,
+            ValueError,
+            r"'efficiency': the bounds \(2.0, 0.1\) must be finite and increasing",
+        ),
         (Annotated[float, Parameter("1", (0.1, float("inf")), "x")], 0.8, ValueError, "must be finite and increasing"),
-        (Annotated[float, Parameter("1", (-1.0, 2.0), "x")], 0.8, ValueError, "a log_uniform prior needs a lower bound above 0, got -1.0; choose 'uniform' or 'normal'"),
-        (Annotated[float, Parameter("1", (0.1, 2.0), "")], 0.8, ValueError, "'efficiency': the description is empty; say in one sentence what it is"),
-        (Annotated[float, Parameter("1", (0.1, 2.0), "x", level="country")], 0.8, ValueError, "unknown level 'country'. Known: global, pft, site."),  # type: ignore[arg-type]
-        (float, 0.8, TypeError, r"'efficiency' has no declaration; write efficiency: Annotated\[float, Parameter\(unit, bounds, description\)\] = default"),
-        (Annotated[float, Parameter("1", (0.1, 2.0), "x")], None, ValueError, "'efficiency' has no default; write '= value' behind its annotation"),
+        (
+            Annotated[float, Parameter("1", (-1.0, 2.0), "x")],
+            0.8,
+            ValueError,
+            "a log_uniform prior needs a lower bound above 0, got -1.0; choose 'uniform' or 'normal'",
+        ),
+        (
+            Annotated[float, Parameter("1", (0.1, 2.0), "")],
+            0.8,
+            ValueError,
+            "'efficiency': the description is empty; say in one sentence what it is",
+        ),
+        (
+            Annotated[float, Parameter("1", (0.1, 2.0), "x", level="country")],
+            0.8,
+            ValueError,
+            "unknown level 'country'. Known: global, pft, site.",
+        ),  # type: ignore[arg-type]
+        (
+            float,
+            0.8,
+            TypeError,
+            r"'efficiency' has no declaration; write efficiency: Annotated\[float, Parameter\(unit, bounds, description\)\] = default",
+        ),
+        (
+            Annotated[float, Parameter("1", (0.1, 2.0), "x")],
+            None,
+            ValueError,
+            "'efficiency' has no default; write '= value' behind its annotation",
+        ),
     ],
 )
 def test_a_wrong_parameter_is_named(annotation: Any, default: Any, error: type[Exception], text: str) -> None:
@@ -58,7 +106,9 @@ def test_an_unknown_forcing_lists_what_exists() -> None:
         air_temperature: float
         step_length: float
 
-    with pytest.raises(KeyError, match="two_pools: unknown forcing 'shortwave_dwon'. Did you mean 'shortwave_down'\\? Known: air_pressure, air_temperature") as caught:
+    with pytest.raises(
+        KeyError, match="two_pools: unknown forcing 'shortwave_dwon'. Did you mean 'shortwave_down'\\? Known: air_pressure, air_temperature"
+    ) as caught:
         declared(forcing=Wrong)
     assert "Use a name of the vocabulary, or declare it in place with shortwave_dwon: Annotated[float, Quantity(" in str(caught.value)
 
@@ -100,7 +150,10 @@ def test_a_misspelt_field_in_the_step_is_named_when_the_model_is_declared() -> N
     def misspelt(x: State, f: Forcing, p: Any) -> Any:
         return x, Fluxes(p.eficiency, x.soil_carbon, x.soil_carbon)
 
-    with pytest.raises(AttributeError, match="two_pools: unknown field of Parameters 'eficiency'. Did you mean 'efficiency'\\? Known: decay, efficiency, q10, turnover."):
+    with pytest.raises(
+        AttributeError,
+        match="two_pools: unknown field of Parameters 'eficiency'. Did you mean 'efficiency'\\? Known: decay, efficiency, q10, turnover.",
+    ):
         two_pools(step=misspelt)
 
 

@@ -105,7 +105,15 @@ def test_power_of_positive_numbers(power: Any) -> None:
 
 @pytest.mark.parametrize(
     ("x", "y", "expected"),
-    [(-2.0, 3.0, -8.0), (-2.0, 2.0, 4.0), (0.0, 2.0, 0.0), (0.0, 0.0, 1.0), (-2.0, 0.5, np.nan), (np.nan, 2.0, np.nan), (2.0, np.nan, np.nan)],
+    [
+        (-2.0, 3.0, -8.0),
+        (-2.0, 2.0, 4.0),
+        (0.0, 2.0, 0.0),
+        (0.0, 0.0, 1.0),
+        (-2.0, 0.5, np.nan),
+        (np.nan, 2.0, np.nan),
+        (2.0, np.nan, np.nan),
+    ],
 )
 def test_power_of_special_values(power: Any, x: float, y: float, expected: float) -> None:
     assert power(x, y) == pytest.approx(expected, rel=1e-14, nan_ok=True)

@@ -21,14 +21,23 @@ def test_an_alias_within_one_convention_names_one_quantity() -> None:
 
 @pytest.mark.parametrize(
     ("alias", "name"),
-    [("NEE_VUT_REF", "nee"), ("GPP_DT_VUT_REF", "gpp"), ("SWdown", "shortwave_down"), ("tas", "air_temperature"), ("lai", "lai"), ("cSoil", "soil_carbon")],
+    [
+        ("NEE_VUT_REF", "nee"),
+        ("GPP_DT_VUT_REF", "gpp"),
+        ("SWdown", "shortwave_down"),
+        ("tas", "air_temperature"),
+        ("lai", "lai"),
+        ("cSoil", "soil_carbon"),
+    ],
 )
 def test_quantities_are_found_by_alias(alias: str, name: str) -> None:
     assert quantity(alias).name == name
 
 
 def test_an_unknown_quantity_lists_the_nearest_and_all() -> None:
-    with pytest.raises(KeyError, match="unknown quantity 'shortwave_dwon'. Did you mean 'shortwave_down'\\? Known: air_pressure, ") as caught:
+    with pytest.raises(
+        KeyError, match="unknown quantity 'shortwave_dwon'. Did you mean 'shortwave_down'\\? Known: air_pressure, "
+    ) as caught:
         quantity("shortwave_dwon")
     assert "wind_speed" in str(caught.value)
 

@@ -130,7 +130,7 @@ def in_proportion(factor: Any, parameter: Any, bounds: tuple[float, float]) -> A
     tensor
         gC m-2.
     """
-    return pt.exp(_inside(pt.log(parameter * factor), bounds))
+    return pt.exp(_inside(pt.log(parameter * factor), bounds)[0])
 
 
 def near_equilibrium(name: str, z: Any, equilibrium: Any, choice: NearEquilibrium, bounds: tuple[float, float]) -> Any:
@@ -155,15 +155,18 @@ def near_equilibrium(name: str, z: Any, equilibrium: Any, choice: NearEquilibriu
         gC m-2. Where the equilibrium lies outside the bounds the pool stays inside, and the prior of the disequilibrium is that
         of the pool which the run starts with: parameters whose equilibrium the bounds forbid are as unlikely as that says.
     """
-    wanted = pt.log(equilibrium) + choice.spread * z
-    log_pool = _inside(wanted, bounds)
-    ratio = (log_pool - pt.log(equilibrium)) / choice.spread
-    pm.Potential(f"{name}_disequilibrium_prior", pt.sum(0.5 * (z**2 - ratio**2)))
+    log_equilibrium = pt.log(equilibrium)
+    log_pool, log_slope = _inside(log_equilibrium + choice.spread * z, bounds)
+    ratio = (log_pool - log_equilibrium) / choice.spread
+    # The density of z turned into that of the ratio that the run starts with; without the slope it would be improper.
+    pm.Potential(f"{name}_disequilibrium_prior", pt.sum(0.5 * (z**2 - ratio**2) + log_slope))
     return pt.exp(log_pool)
 
 
-def _inside(log_value: Any, bounds: tuple[float, float], width: float = 0.02) -> Any:
-    """Keep a logarithm between bounds, smoothly within a few per cent of them."""
+def _inside(log_value: Any, bounds: tuple[float, float], width: float = 0.05) -> tuple[Any, Any]:
+    """Keep a logarithm between bounds, smoothly within a few per cent of them; return it and the log of the slope."""
     low, high = math.log(bounds[0]), math.log(bounds[1])
-    raised = low + width * pt.softplus((log_value - low) / width)
-    return high - width * pt.softplus((high - raised) / width)
+    above = (log_value - low) / width
+    raised = low + width * pt.softplus(above)
+    below = (high - raised) / width
+    return high - width * pt.softplus(below), -pt.softplus(-above) - pt.softplus(-below)

@@ -92,7 +92,8 @@ def date_prior(day_of_year: float, spread: float, declared: Parameter) -> Prior:
     Returns
     -------
     Prior
-        Normal around the first such day that lies at least half a period inside the bounds.
+        Normal around the first such day that lies a whole period inside the lower bound, so that one period around it, and
+        a shift between the date and what is seen, stay inside.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def date_prior(day_of_year: float, spread: float, declared: Parameter) -> Prior:
     if declared.period is None:
         raise ValueError(f"{declared.description!r} declares no period; a date prior needs one")
     centre = day_of_year
-    while centre - 0.5 * declared.period < declared.bounds[0]:
+    while centre - declared.period < declared.bounds[0]:
         centre += declared.period
     return Prior("normal", centre, spread)
 

@@ -11,7 +11,7 @@ import xarray as xr
 from lsm_bayes.errors.model import ErrorModel, Scale, SiteSeries, site_series
 from lsm_bayes.observations.aggregation import Aggregation, aggregation
 
-LEAF_AREA_ERROR = ErrorModel(structural=Scale(0.5), envelope=0.0, correlation=0.5, discrepancy=None)
+LEAF_AREA_ERROR = ErrorModel(structural=Scale(1.0), envelope=0.0, correlation=None, discrepancy=None)
 
 
 @dataclass(frozen=True)

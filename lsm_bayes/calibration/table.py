@@ -70,6 +70,7 @@ def add_parameters(c: Calibration) -> Table:
     model = c.process_model
     free = [n for n in model.calibrated if n not in c.fixed]
     grouped = _grouped(c)
+    shifts = {s.parameter: s for s in model.date_shifts}
     blocks: list[tuple[Sequence[str], Any]] = []
     single: dict[str, Any] = {}
     joint: dict[str, tuple[Any, Pooling]] = {}
@@ -81,7 +82,7 @@ def add_parameters(c: Calibration) -> Table:
         physical = _physical(c, rest, z if len(rest) == len(names) else z[np.array([names.index(n) for n in rest])], pooling)
         single |= {n: physical[i] for i, n in enumerate(rest)}
         for i, name in enumerate(rest):
-            if isinstance(c.initial.get(name, Free()), Free):
+            if isinstance(c.initial.get(name, Free()), Free) and name not in shifts:
                 pm.Deterministic(name, physical[i], dims=c.groups.dim(pooling))
         blocks.append(([_row_name(c, n) for n in rest], c.groups.to_sites(physical, pooling)))
     if joint:
@@ -89,6 +90,11 @@ def add_parameters(c: Calibration) -> Table:
     if c.fixed:
         blocks.append((list(c.fixed), pt.as_tensor(np.array(list(c.fixed.values()), dtype=float)[:, None] * np.ones((1, len(c.records))))))
     table = Table(blocks)
+    for name, shift in shifts.items():
+        if name not in c.fixed:
+            value = table.get(f"{name} as seen") + shift.function({n: table.get(n) for n in shift.needs})
+            table.add(name, value)
+            pm.Deterministic(name, value if c.site_dim else value[0], dims=c.site_dim)
     for name, choice in c.initial.items():
         if isinstance(choice, InProportion) and name not in c.fixed:
             table.add(name, in_proportion(table.get(_row_name(c, name)), table.get(choice.to), model.state_parameters[name][0].bounds))
@@ -123,6 +129,8 @@ def _add_grouped(c: Calibration, joint: Mapping[str, tuple[Any, Pooling]], singl
 
 def _row_name(c: Calibration, name: str) -> str:
     choice = c.initial.get(name, Free())
+    if any(s.parameter == name for s in c.process_model.date_shifts):
+        return f"{name} as seen"
     suffix = " disequilibrium" if isinstance(choice, NearEquilibrium) else " factor" if isinstance(choice, InProportion) else ""
     return name + suffix
 

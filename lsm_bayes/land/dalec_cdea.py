@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.declare import Budget, Coordinates, Equilibrium, Parameter, Prior, ProcessModel
+from lsm_bayes.declare import Budget, Coordinates, DateShift, Equilibrium, Parameter, Prior, ProcessModel
 from lsm_bayes.processes import acm, cdea_phenology, fire, turnover
 
 LABILE_LIFESPAN = 1.001  # yr
@@ -298,6 +298,38 @@ def leaf_coordinates(cdf: Mapping[str, Any], known: Mapping[str, Any], bounds: M
     f_foliage = foliage * mass / npp
     values = {"f_foliage": f_foliage, "f_labile": labile * mass / (npp * (1.0 - f_foliage)), "leaf_mass_area": mass}
     return values, pt.switch(possible, pt.log(pt.switch(possible, width, 1.0)), -math.inf)
+
+
+def leaf_fall_shift(known: Mapping[str, Any]) -> Any:
+    """Return the days from the peak of leaf fall to ``leaf_fall_day``: up to 94 days before it for short-lived leaves.
+
+    Parameters
+    ----------
+    known : mapping
+        ``leaf_lifespan`` and ``leaf_fall_period``.
+
+    Returns
+    -------
+    tensor
+        d, negative.
+    """
+    return cdea_phenology.peak_offset(known["leaf_lifespan"], known["leaf_fall_period"] * (math.sqrt(2) / 2))
+
+
+def leaf_onset_shift(known: Mapping[str, Any]) -> Any:
+    """Return the days from the peak of the labile release to ``leaf_onset_day``.
+
+    Parameters
+    ----------
+    known : mapping
+        ``labile_release_period``.
+
+    Returns
+    -------
+    tensor
+        d, negative.
+    """
+    return cdea_phenology.peak_offset(pt.constant(LABILE_LIFESPAN, dtype="float64"), known["labile_release_period"] * (math.sqrt(2) / 2))
 
 
 _POOLS = tuple(State._fields)

@@ -1,0 +1,51 @@
+# `make demo` and `make test` do all the set-up on a machine that has Python >= 3.12 as python3.
+
+PYTHON := .venv/bin/python
+INSTALLED := .venv/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-sites test lint format notebooks experiments bench clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | sort
+
+setup: $(INSTALLED)  ## make .venv and install into it
+
+$(INSTALLED): pyproject.toml setup.py tools/bootstrap.sh
+	@sh tools/bootstrap.sh
+
+demo: $(INSTALLED)  ## calibrate DALEC-CDEA at Davos and write the report (10 minutes)
+	.venv/bin/lsm-bayes calibrate dalec_single_site --data ch-dav --output results/demo $(ARGS)
+
+demo-sites: $(INSTALLED)  ## calibrate six sites of three PFTs together; needs LSM_BAYES_DATA (45 minutes)
+	.venv/bin/lsm-bayes calibrate dalec_pft_hierarchical --data fluxnet-daily-water --output results/demo-sites $(ARGS)
+
+test: $(INSTALLED)  ## run the tests; ARGS="-k name" chooses
+	$(PYTHON) -m pytest $(ARGS)
+
+lint: $(INSTALLED)  ## check style, docstrings and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: $(INSTALLED)  ## format the code and mend what ruff can
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+notebooks: $(INSTALLED)  ## execute the notebooks into results/notebooks
+	@mkdir -p results/notebooks
+	@set -e; for script in $(wildcard notebooks/*.py); do \
+		echo "$$script"; \
+		.venv/bin/jupytext --quiet --to ipynb --set-kernel python3 --execute --output "results/$${script%.py}.ipynb" "$$script"; \
+	done
+
+experiments: $(INSTALLED)  ## run the acceptance experiments (hours)
+	@set -e; for script in $(wildcard benchmarks/experiment_*.py); do echo "$$script"; $(PYTHON) "$$script"; done
+
+bench: $(INSTALLED)  ## measure speed; prints ratios
+	@set -e; for script in $(filter-out benchmarks/experiment_%,$(wildcard benchmarks/*.py)); do echo "$$script"; $(PYTHON) "$$script"; done
+
+clean:  ## remove what the other targets made, results excepted
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,208 @@
+"""Posterior prediction of all streams over the whole record, budgets, and the groups that a report reads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import xarray as xr
+
+from lsm_bayes import observations
+from lsm_bayes.calibration.choices import Calibration, SiteRecord
+from lsm_bayes.calibration.streams import PreparedStream
+from lsm_bayes.errors.model import simulate_errors
+from lsm_bayes.land import DIAGNOSED
+from lsm_bayes.simulation import simulate
+
+
+def calibration_of(model: pm.Model) -> Calibration:
+    """Return what a PyMC model was built from.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        From `build_model`.
+
+    Returns
+    -------
+    Calibration
+        The choices.
+
+    Raises
+    ------
+    TypeError
+        When the model was not made by `build_model`.
+    """
+    found = getattr(model, "calibration", None)
+    if not isinstance(found, Calibration):
+        raise TypeError("prediction needs a model from lsm_bayes.calibration.build_model; this pm.Model carries no 'calibration'")
+    return found
+
+
+def parameters_at(c: Calibration, posterior: xr.Dataset, site: int) -> dict[str, xr.DataArray]:
+    """Draws of all parameters and initial pools at one site.
+
+    Parameters
+    ----------
+    c : Calibration
+        The choices.
+    posterior : xarray.Dataset
+        Draws with dims ``chain`` and ``draw``.
+    site : int
+        Place of the site.
+
+    Returns
+    -------
+    dict of str to DataArray
+        (chain, draw), or a number for fixed ones.
+    """
+    found: dict[str, Any] = {}
+    for name in c.process_model.calibrated:
+        if name in c.fixed:
+            found[name] = c.fixed[name]
+            continue
+        draws = posterior[name]
+        if "site" in draws.dims:
+            draws = draws.isel(site=site)
+        elif "pft" in draws.dims:
+            draws = draws.isel(pft=int(c.groups.pft_of_site[site]))
+        found[name] = draws.drop_vars([v for v in draws.coords if v not in ("chain", "draw")])
+    return found
+
+
+def predict(model: pm.Model, tree: xr.DataTree, *, draws: int = 400, seed: int = 0) -> xr.DataTree:
+    """Add predictions of all streams, drivers and the carbon budget to a result.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        From `build_model`.
+    tree : xarray.DataTree
+        With a ``posterior`` group of that model.
+    draws : int
+        Draws that are run, thinned evenly from all chains.
+    seed : int
+        Seed of the simulated errors.
+
+    Returns
+    -------
+    xarray.DataTree
+        The same tree with groups ``posterior_predictive`` (simulated observations, and ``<stream>_mean`` for the operator without error;
+        training and withheld periods), ``observed_data``, ``constant_data``, ``forcing`` and ``budget``. Errors are simulated afresh: the
+        bands of the training period are not drawn to its residuals.
+
+    Raises
+    ------
+    TypeError
+        When the model was not made by `build_model`.
+    """
+    c = calibration_of(model)
+    posterior = tree["posterior"].to_dataset()
+    step = max(1, posterior.sizes["chain"] * posterior.sizes["draw"] // draws)
+    thinned = posterior.isel(draw=slice(None, None, step))
+    rng = np.random.default_rng(seed)
+    pieces: dict[str, list[xr.Dataset]] = {"posterior_predictive": [], "observed_data": [], "constant_data": [], "forcing": [], "budget": []}
+    for i, record in enumerate(c.records):
+        run = _site_run(c, record, parameters_at(c, thinned, i))
+        predicted, observed, constant = [], [], []
+        for p in c.streams:
+            a, b, d = _stream(c, p, i, record, run, thinned, rng)
+            predicted.append(a)
+            observed.append(b)
+            constant.append(d)
+        pieces["posterior_predictive"].append(xr.merge(predicted, join="outer", compat="no_conflicts"))
+        pieces["observed_data"].append(xr.merge(observed, join="outer", compat="no_conflicts"))
+        pieces["constant_data"].append(xr.merge(constant, join="outer", compat="no_conflicts"))
+        pieces["forcing"].append(_drivers(record))
+        pieces["budget"].append(_budget(c, record, run))
+    for group, parts in pieces.items():
+        joined = xr.concat(parts, dim=pd.Index([r.name for r in c.records], name="site"), join="outer")
+        for v in joined.variables.values():
+            v.encoding = {}
+        tree[group] = xr.DataTree(_booleans(joined))
+    return tree
+
+
+def _booleans(data: xr.Dataset) -> xr.Dataset:
+    """Masks became floats where sites have different times; a time without observation counts as fitted."""
+    return data.assign({n: (v == 1).assign_attrs(v.attrs) for n, v in data.data_vars.items() if str(n).endswith("_withheld")})
+
+
+def _site_run(c: Calibration, record: SiteRecord, parameters: Mapping[str, Any]) -> xr.Dataset:
+    wanted = {i for p in c.streams for i in observations.get(p.name).inputs}
+    model = c.process_model
+    budget = model.budgets.get("carbon")
+    if budget is not None:
+        wanted |= {*budget.stock, *budget.gain, *budget.loss, *(n for n in DIAGNOSED if n in model.flux_quantities)}
+    return simulate(model, record.data, parameters, outputs=sorted(wanted))
+
+
+def _stream(
+    c: Calibration, p: PreparedStream, i: int, record: SiteRecord, run: xr.Dataset, thinned: xr.Dataset, rng: np.random.Generator
+) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+    operator = observations.get(p.name)
+    order = ("chain", "draw", "time")
+    series = operator.function({n: run[n].transpose(*order).values for n in operator.inputs})
+    whole = p.whole[i]
+    mean = whole.mean(series)
+    shape = mean.shape
+    flat = mean.reshape(-1, shape[-1])
+    draws = _error_draws(p.name, thinned, i)
+    start = sum(s.years[1] for s in p.series[:i]) * 12
+    gain, systematic, random = simulate_errors(rng, p.stream.error_model, p.name, draws, p.series[i], whole.time, whole.gap, p.uncertainties[i], start)
+    simulated = (gain * flat + systematic + random).reshape(shape)
+    axis = f"time_{p.name}"
+    units = {"units": str(record.data[p.name].attrs.get("units", "")), "long_name": str(record.data[p.name].attrs.get("long_name", p.name))}
+    chains = {"chain": thinned["chain"].values, "draw": thinned["draw"].values}
+    coords = chains | {axis: whole.time}
+    dims = ("chain", "draw", axis)
+    predicted = xr.Dataset(
+        {p.name: (dims, simulated.astype("float32"), units), f"{p.name}_mean": (dims, mean.astype("float32"), units)}, coords=coords
+    )
+    observed = xr.Dataset({p.name: (axis, p.values[i], units)}, coords={axis: whole.time})
+    # A period belongs to the withheld part when all its steps do.
+    last = whole.last - 1 if whole.last.size else np.arange(whole.steps.size)
+    withheld = ~record.training[whole.steps[last]]
+    constant = xr.Dataset(
+        {f"{p.name}_uncertainty": (axis, p.uncertainties[i], units), f"{p.name}_withheld": (axis, withheld.astype(float))}, coords={axis: whole.time}
+    )
+    return predicted, observed, constant
+
+
+def _error_draws(stream: str, thinned: xr.Dataset, site: int) -> dict[str, np.ndarray]:
+    found = {}
+    for name in thinned.data_vars:
+        if str(name).startswith(f"{stream}_") and not str(name).endswith("_z"):
+            v = thinned[name]
+            if "site" in v.dims:
+                v = v.isel(site=site)
+            values = v.values
+            found[str(name)] = values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
+    return found or {"": np.zeros(thinned.sizes["chain"] * thinned.sizes["draw"])}
+
+
+def _drivers(record: SiteRecord) -> xr.Dataset:
+    names = [n for n, v in record.data.data_vars.items() if n in record.forcing.varying and v.dims == ("time",)]
+    found = record.data[names]
+    return found.drop_vars([v for v in found.coords if v != "time"]).assign_coords(pft=str(record.data.coords["pft"].item()) if "pft" in record.data.coords else "unknown")
+
+
+def _budget(c: Calibration, record: SiteRecord, run: xr.Dataset) -> xr.Dataset:
+    """Annual sums of complete calendar years, gC m-2 yr-1, and what is left over: zero but for rounding."""
+    budget = c.process_model.budgets.get("carbon")
+    time = record.forcing.time
+    years = [y for y in np.unique(time.year) if (time.year == y).sum() >= 365]
+    if budget is None or not years:
+        return xr.Dataset()
+    stock = sum(run[n] for n in budget.stock)
+    first = [int(np.flatnonzero(time.year == y)[0]) for y in years]
+    last = [int(np.flatnonzero(time.year == y)[-1]) + 1 for y in years]
+    change = xr.concat([stock.isel(instant=b, drop=True) - stock.isel(instant=a, drop=True) for a, b in zip(first, last, strict=True)], dim="year")
+    names = list(dict.fromkeys([*budget.gain, *budget.loss, *(n for n in DIAGNOSED if n in run)]))
+    sums = {n: xr.concat([run[n].isel(time=slice(a, b)).sum("time") for a, b in zip(first, last, strict=True)], dim="year") for n in names}
+    net = sum(sums[n] for n in budget.gain) - sum(sums[n] for n in budget.loss)
+    table = xr.Dataset({**sums, "delta_storage": change, "closure": change - net}).assign_coords(year=years)
+    for v in table.data_vars.values():
+        v.attrs = {"units": "gC m-2 yr-1"}
+    return table

@@ -1,0 +1,28 @@
+import pytest
+
+from lsm_bayes import land
+from lsm_bayes.declare import Prior, ProcessModel
+from lsm_bayes.testing import LIMITS, check_process_model
+
+
+@pytest.mark.parametrize("name", land.available())
+def test_every_process_model_passes_the_battery(name: str) -> None:
+    report = check_process_model(land.get(name))
+    assert report.points == 20
+    assert report.finite_fraction > 0.5
+    assert set(report.figures) <= set(LIMITS)
+    assert report.figures.keys() >= {"gradient_against_differences", "gradient_against_scan", "dot_product", "nan_not_propagated"}
+
+
+@pytest.mark.parametrize("name", land.available())
+def test_every_process_model_says_where_its_equations_come_from(name: str) -> None:
+    model: ProcessModel = land.get(name)
+    assert model.title and model.citations
+    assert all(isinstance(declared.prior, Prior) for declared, _ in model.calibrated.values())
+
+
+def test_an_unknown_model_lists_what_exists() -> None:
+    with pytest.raises(
+        KeyError, match="unknown process model 'dalec_cdae'. Did you mean 'dalec_cdea'\\? Known: dalec_cdea, dalec_cdea_original"
+    ):
+        land.get("dalec_cdae")
