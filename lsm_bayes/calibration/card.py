@@ -38,6 +38,7 @@ def card(c: Calibration) -> dict[str, Any]:
             "prior": f"fixed at {c.fixed[name]:g}" if name in c.fixed else shown,
             "pooling": c.pooling[name].describe(),
             "default": default,
+            **({"period": declared.period} if declared.period is not None else {}),
         }
     return {
         "title": f"{model.title} at {', '.join(r.name for r in c.records[:6])}{' and others' if len(c.records) > 6 else ''}",
@@ -56,6 +57,7 @@ def card(c: Calibration) -> dict[str, Any]:
             }
             for p in c.streams
         },
+        "error_models": {p.name: {"words": p.stream.error_model.describe(), "equation": p.stream.error_model.equation()} for p in c.streams},
         "period_training": [f"{min(t[0] for t, _ in periods):%Y-%m-%d}", f"{max(t[1] for t, _ in periods):%Y-%m-%d}"],
         "period_withheld": [f"{min(w[0] for w in withheld):%Y-%m-%d}", f"{max(w[-1] for w in withheld):%Y-%m-%d}"] if withheld else None,
         "parameters": parameters,

@@ -12,8 +12,10 @@ from lsm_bayes import observations
 from lsm_bayes.calibration.choices import Calibration, SiteRecord
 from lsm_bayes.calibration.streams import PreparedStream
 from lsm_bayes.errors.model import simulate_errors
-from lsm_bayes.land import DIAGNOSED
 from lsm_bayes.simulation import simulate
+
+# Fluxes that budgets and reports show where a model has them.
+DIAGNOSED = ("gpp", "reco", "nee", "nbe", "autotrophic_respiration", "heterotrophic_respiration", "fire_emission")
 
 
 def calibration_of(model: pm.Model) -> Calibration:

@@ -87,6 +87,20 @@ class ErrorModel:
         parts += [f"log gain ~ N(0, {self.gain:g})"] if self.gain else []
         return "; ".join(parts)
 
+    def equation(self) -> str:
+        """Write the likelihood as an equation.
+
+        Returns
+        -------
+        str
+            Plain text: y observation, h operator, u stated uncertainty, s seasonal shape, r standardised error.
+        """
+        mean = ("g·h(t)" if self.gain else "h(t)") + (" + b" if self.bias else "") + (" + s'(t)·d(t)" if self.discrepancy else "")
+        spread = "sqrt(u² + (σ s(t))²)" if self.structural else "u"
+        innovations = "Student-t" if self.heavy_tailed else "N"
+        process = f"r_i = φ^Δ r_(i-1) + sqrt(1-φ^2Δ) ε_i, 0 < φ < {self.correlation:g}, ε ~ {innovations}(0, 1)" if self.correlation else f"r ~ {innovations}(0, 1)"
+        return f"y(t) = {mean} + {spread}·r(t);  {process}"
+
 
 @dataclass(frozen=True)
 class SiteSeries:

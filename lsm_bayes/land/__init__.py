@@ -10,10 +10,6 @@ from functools import cache
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.vocabulary import unknown
 
-# Fluxes that budgets and reports show where a model has them.
-DIAGNOSED = ("gpp", "reco", "nee", "nbe", "autotrophic_respiration", "heterotrophic_respiration", "fire_emission")
-
-
 @cache
 def _found() -> dict[str, ProcessModel]:
     found: dict[str, ProcessModel] = {}

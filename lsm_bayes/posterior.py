@@ -1,0 +1,152 @@
+"""From a PyMC model to a checked, stored result: modes, sampling, prediction, findings."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from lsm_bayes.calibration.predict import predict
+from lsm_bayes.diagnostics import check
+from lsm_bayes.diagnostics.result import read_stream
+from lsm_bayes.diagnostics.scores import score
+from lsm_bayes.inference import Density, Modes, find_modes, sample_laplace, sample_prior, save
+from lsm_bayes.inference.mixture import sample_mixture
+
+# Starts of the search for modes are dispersed beyond the prior in all coordinates: real modes were missed by 20 of 20 ordinary starts.
+DISPERSION = 0.7
+
+
+def calibrate(
+    model: pm.Model,
+    *,
+    starts: int = 24,
+    draws: int = 2000,
+    tune: int = 1000,
+    chains: int = 4,
+    cores: int = 2,
+    seed: int = 0,
+    target_accept: float = 0.95,
+    predictive_draws: int = 400,
+    store: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> xr.DataTree:
+    """Calibrate: find the modes, sample them, predict, check.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        From `lsm_bayes.calibration.build_model`.
+    starts : int
+        Starts of the search for modes.
+    draws, tune, chains, cores : int
+        Of the No-U-Turn sampler, for each chain.
+    seed : int
+        Seed of everything.
+    target_accept : float
+        Acceptance target of the sampler.
+    predictive_draws : int
+        Draws that are run over the whole record for predictions.
+    store : path, optional
+        Where the result goes (``.zarr``, ``.zarr.zip`` or ``.nc``); finished work is kept beside it while the run lasts.
+    resume : bool
+        Go on with what an interrupted run of the same model left in `store`.
+    progress : bool
+        Show progress with time left.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups as in ArviZ, with ``modes``, ``forcing`` and ``budget``; the model card in ``attrs`` carries the findings: parameters that
+        press against a bound. Print ``lsm_bayes.diagnostics.check(tree)`` before calling it a posterior.
+    """
+    density = Density(model)
+    path = Path(store) if store is not None else None
+    modes = find_modes(
+        density,
+        starts=starts,
+        seed=seed,
+        spread={n: DISPERSION for n in density.slices if n == "z" or n.startswith("z_")},
+        store=path.with_name(path.name + ".modes") if path is not None else None,
+        progress=progress,
+    )
+    tree = sample_mixture(
+        density, modes, draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept, cores=cores, progress=progress, store=path, resume=resume
+    )
+    finish(model, tree, modes, draws=predictive_draws, seed=seed)
+    if path is not None:
+        save(tree, path)
+    return tree
+
+
+def finish(model: pm.Model, tree: xr.DataTree, modes: Modes | None, *, draws: int = 400, seed: int = 0) -> xr.DataTree:
+    """Add prior, predictions, the skill of each mode and the findings to a sampled tree.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        From `lsm_bayes.calibration.build_model`.
+    tree : xarray.DataTree
+        With a ``posterior``.
+    modes : Modes, optional
+        From `lsm_bayes.inference.find_modes`.
+    draws : int
+        Draws to predict with.
+    seed : int
+        Seed.
+
+    Returns
+    -------
+    xarray.DataTree
+        The same tree.
+    """
+    predict(model, tree, draws=draws, seed=seed)
+    tree["prior"] = sample_prior(model, draws=2000, seed=seed)["prior"]
+    if modes is not None and "modes" in tree:
+        tree["modes"] = xr.DataTree(tree["modes"].to_dataset().merge(_mode_skill(model, tree, modes, seed), compat="override", join="left"))
+    card = dict(model.card)  # type: ignore[attr-defined]
+    card["findings"] = findings(tree, card)
+    tree.attrs["model_card"] = json.dumps(card)
+    return tree
+
+
+def _mode_skill(model: pm.Model, tree: xr.DataTree, modes: Modes, seed: int) -> xr.Dataset:
+    """CRPS of the withheld part of each stream under the Laplace approximation of each mode."""
+    number = min(len(modes.laplace), tree["modes"].sizes.get("mode", 0), 4)
+    found: dict[str, np.ndarray] = {}
+    for k in range(number):
+        approximate = sample_laplace(model, modes.laplace[k], draws=200, seed=seed)
+        predict(model, approximate, draws=100, seed=seed)
+        for name in tree["observed_data"].data_vars:
+            table = score(read_stream(approximate, str(name)))
+            withheld = table[(table["period"] == "withheld") & (table["step"].isin(["daily", "native"]))]
+            if len(withheld):
+                found.setdefault(f"withheld_crps_{name}", np.full(tree["modes"].sizes["mode"], np.nan))[k] = withheld["crps"].mean()
+    return xr.Dataset({n: ("mode", v) for n, v in found.items()})
+
+
+def findings(tree: xr.DataTree, card: Mapping[str, Any]) -> dict[str, str]:
+    """Say which parameters press against a bound.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        With a ``posterior``.
+    card : mapping
+        The model card.
+
+    Returns
+    -------
+    dict of str to str
+        A sentence for each parameter that does: the data and the bound disagree, which is a statement about the model's structure.
+    """
+    tree.attrs["model_card"] = json.dumps(dict(card))
+    found: dict[str, str] = {}
+    for p in check(tree).findings:
+        sentence = f"{100 * p.mass:.0f} % of the posterior lies within 1 % of the range of the {p.side} bound {p.bound:g}" + ("; the density rises towards it" if p.rising else "")
+        found[p.parameter] = f"{found[p.parameter]}; {sentence}" if p.parameter in found else sentence
+    return found

@@ -1,0 +1,1 @@
+"""DALEC-CDEA at several sites, parameters by plant functional type and by site."""

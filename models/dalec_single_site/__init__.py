@@ -1,0 +1,1 @@
+"""DALEC-CDEA at one site."""
