@@ -1,0 +1,118 @@
+"""Bayesian calibration of land carbon and water process models: from one symbolic step to a checked posterior.
+
+The public API, in the order in which it is used. Names are imported when they are first asked for, so that ``import lsm_bayes`` is quick.
+
+Declare a land model
+    `ProcessModel`, `Parameter`, `Prior`, `Quantity`, `Budget`, `Equilibrium`, `Coordinates`, `DateShift`, `Nested`; verify it with
+    `check_process_model`.
+Find what there is
+    `land`, `models`, `datasets` and `observations`: each has ``available()``; ``land.get(name)`` is a process model,
+    ``models.get(name).build(data)`` a PyMC model, ``observations.get(name)`` an observation operator.
+Data
+    `load` a data set by name; read files with `read_fluxnet`, `read_alma`, `from_xarray`; `NotAvailableError`.
+Run
+    `simulate`, with numbers in xarray or with symbols in a PyMC model.
+Calibrate
+    `build_model` with `Stream`, `ErrorModel`, `Scale`; pooling `complete`, `none`, `partial`; initial pools `Free`, `InProportion`,
+    `NearEquilibrium`; `date_prior`. The result is a plain ``pm.Model``.
+Infer
+    `calibrate` does all of it; its parts are `sample_prior`, `find_modes`, `sample`, `sample_laplace`, `predict`, with `Density` for a
+    model that is compiled once. `save_result` and `load_result` keep the DataTree.
+Judge
+    `check` says whether the result may be called a posterior, `write_report` writes it up.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lsm_bayes import datasets, land, models, observations
+    from lsm_bayes.calibration import Free, InProportion, NearEquilibrium, Stream, build_model, complete, date_prior, none, partial, predict
+    from lsm_bayes.datasets import NotAvailableError, from_xarray, load, read_alma, read_fluxnet
+    from lsm_bayes.declare import Budget, Coordinates, DateShift, Equilibrium, Nested, Parameter, Prior, ProcessModel
+    from lsm_bayes.diagnostics import check
+    from lsm_bayes.errors import ErrorModel, Scale
+    from lsm_bayes.inference import Density, find_modes, sample, sample_laplace, sample_prior
+    from lsm_bayes.inference import load as load_result
+    from lsm_bayes.inference import save as save_result
+    from lsm_bayes.posterior import calibrate
+    from lsm_bayes.report import write_report
+    from lsm_bayes.simulation import simulate
+    from lsm_bayes.testing import check_process_model
+    from lsm_bayes.vocabulary import Quantity
+
+# Module to the names taken from it, with a colon and the name there where that is another. Subpackages are named by themselves.
+_SUBPACKAGES = ("datasets", "land", "models", "observations")
+_NAMES = {
+    "calibration": "Free InProportion NearEquilibrium Stream build_model complete date_prior none partial predict",
+    "datasets": "NotAvailableError from_xarray load read_alma read_fluxnet",
+    "declare": "Budget Coordinates DateShift Equilibrium Nested Parameter Prior ProcessModel",
+    "diagnostics": "check",
+    "errors": "ErrorModel Scale",
+    "inference": "Density find_modes load_result:load sample sample_laplace sample_prior save_result:save",
+    "posterior": "calibrate",
+    "report": "write_report",
+    "simulation": "simulate",
+    "testing": "check_process_model",
+    "vocabulary": "Quantity",
+}
+_SOURCES = {name.partition(":")[0]: (module, name.rpartition(":")[2]) for module, names in _NAMES.items() for name in names.split()}
+__all__ = [
+    "Budget",
+    "Coordinates",
+    "DateShift",
+    "Density",
+    "Equilibrium",
+    "ErrorModel",
+    "Free",
+    "InProportion",
+    "NearEquilibrium",
+    "Nested",
+    "NotAvailableError",
+    "Parameter",
+    "Prior",
+    "ProcessModel",
+    "Quantity",
+    "Scale",
+    "Stream",
+    "build_model",
+    "calibrate",
+    "check",
+    "check_process_model",
+    "complete",
+    "datasets",
+    "date_prior",
+    "find_modes",
+    "from_xarray",
+    "land",
+    "load",
+    "load_result",
+    "models",
+    "none",
+    "observations",
+    "partial",
+    "predict",
+    "read_alma",
+    "read_fluxnet",
+    "sample",
+    "sample_laplace",
+    "sample_prior",
+    "save_result",
+    "simulate",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _SOURCES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    module, there = _SOURCES[name]
+    value = getattr(importlib.import_module(f"{__name__}.{module}"), there)
+    globals()[name] = value  # the next look-up needs no import
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

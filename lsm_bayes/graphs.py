@@ -139,10 +139,12 @@ def _explain(error: AttributeError, model: Any) -> str:
     return unknown(f"field of {type(error.obj).__name__}", error.name, owner._fields) if owner else str(error)
 
 
-def _rewritten(inputs: list[Variable], outputs: list[Variable]) -> tuple[list[Variable], list[Variable]]:
+def _rewritten(inputs: list[Variable], outputs: list[Variable], *, keep_views: bool = False) -> tuple[list[Variable], list[Variable]]:
     graph = FunctionGraph(inputs, outputs, clone=True)
-    # Rewrites for C code search for a BLAS, which costs seconds and warns, and match nothing here.
-    rewrite_graph(graph, include=("canonicalize", "stabilize", "specialize"), exclude=("cxx_only",))
+    # Rewrites for C code search for a BLAS, which costs seconds and warns, and match nothing here. The distributor takes half of
+    # the time and makes the kernels no faster.
+    exclude = ("cxx_only", "local_greedy_distributor", *(("local_view_op",) if keep_views else ()))
+    rewrite_graph(graph, include=("canonicalize", "stabilize", "specialize"), exclude=exclude)
     return list(graph.inputs), list(graph.outputs)
 
 
@@ -163,7 +165,8 @@ def split(graph: Graph, outputs: Sequence[int], n_state: int) -> SplitStep:
     SplitStep
         The parts.
     """
-    inputs, wanted = _rewritten(graph.flat, [graph.outputs[i] for i in outputs])
+    # Views stay: disconnected_grad is one, and it has to stop gradients, which are taken of the parts.
+    inputs, wanted = _rewritten(graph.flat, [graph.outputs[i] for i in outputs], keep_views=True)
     renamed = dict(zip((id(v) for v in graph.flat), inputs, strict=True))
     roles = {role: [renamed[id(v)] for v in variables] for role, variables in graph.inputs.items()}
     kind: dict[Variable, str] = {v: role for role, variables in roles.items() for v in variables}

@@ -40,7 +40,7 @@ def _to_bits(typing_context, value):
     return types.int64(types.float64), codegen
 
 
-_inlined = njit(forceinline=True, fastmath={"contract", "nsz"}, error_model="numpy")
+_inlined = njit(forceinline=True, fastmath={"contract", "nsz"}, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @_inlined

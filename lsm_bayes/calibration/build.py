@@ -1,6 +1,7 @@
 """From a process model, data and choices to a plain PyMC model."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from lsm_bayes.datasets import validate
 from lsm_bayes.declare import Prior, ProcessModel
 from lsm_bayes.errors.model import add_likelihood
 from lsm_bayes.forcing import Forcing, forcing_arrays
+from lsm_bayes.observations.aggregation import combined
 from lsm_bayes.simulation import symbolic_run
 from lsm_bayes.vocabulary import unknown
 
@@ -174,10 +176,11 @@ def add_parameters_and_streams(c: Calibration) -> None:
             pm.Deterministic(name, value if c.site_dim else value[0], dims=c.site_dim)
     operators = {p.name: observations.get(p.name) for p in c.streams}
     runs = _run(c, table, sorted({i for o in operators.values() for i in o.inputs}))
+    offsets = _offsets(c)
     for p in c.streams:
-        simulated = [operators[p.name].function(run) for run in runs]
-        means = [a.mean(s) for a, s in zip(p.fitted, simulated, strict=True)]
-        add_likelihood(p.name, p.stream.error_model, means, p.series, c.site_dim)
+        pieces = [operators[p.name].function(run).ravel() for run in runs]
+        series = pt.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+        add_likelihood(p.name, p.stream.error_model, combined(p.fitted, offsets).mean(series), p.series, c.site_dim)
 
 
 def _by_length(c: Calibration) -> dict[int, list[int]]:
@@ -189,15 +192,23 @@ def _by_length(c: Calibration) -> dict[int, list[int]]:
 
 
 def _run(c: Calibration, table: Table, outputs: Sequence[str]) -> list[dict[str, Any]]:
-    """Trajectories of the fitted period: outputs of each site, (time,)."""
-    found: list[dict[str, Any]] = [{} for _ in c.records]
+    """Trajectories of the fitted period: outputs (site, time) of each group of `_by_length`."""
+    found = []
     for steps, members in _by_length(c).items():
         first = c.records[members[0]].forcing
         varying = {n: np.stack([c.records[i].forcing.varying[n][:steps] for i in members]) for n in first.varying}
         group = Forcing(varying, first.folded, first.time[:steps], [c.records[i].name for i in members])
-        run = symbolic_run(c.process_model, group, lambda names, members=members: table.rows(names, members), outputs, members=len(members))
-        for row, i in enumerate(members):
-            found[i] = {n: series[row] for n, series in run.items()}
+        found.append(symbolic_run(c.process_model, group, partial(table.rows, sites=members), outputs, members=len(members)))
+    return found
+
+
+def _offsets(c: Calibration) -> list[int]:
+    """Place of the first step of each site when the series of all groups stand behind each other."""
+    found, start = [0] * len(c.records), 0
+    for steps, members in _by_length(c).items():
+        for i in members:
+            found[i] = start
+            start += steps
     return found
 
 
@@ -205,8 +216,13 @@ def _equilibrium(c: Calibration, table: Table) -> dict[str, Any]:
     e = c.process_model.equilibrium
     if e is None:
         raise ValueError(f"{c.process_model.name} declares no equilibrium")
-    runs = _run(c, table, e.needs)
-    whole = [max(1, int(r.fitted_steps // 365.25)) for r in c.records]
-    means = {n: pt.stack([run[n][: int(years * 365.25)].mean() for run, years in zip(runs, whole, strict=True)]) for n in e.needs}
+    groups = _by_length(c)
+    order = np.argsort([i for members in groups.values() for i in members])
+    means = {n: [] for n in e.needs}  # type: dict[str, list[Any]]
+    for steps, run in zip(groups, _run(c, table, e.needs), strict=True):
+        days = int(max(1, steps // 365.25) * 365.25)
+        for n in e.needs:
+            means[n].append(run[n][:, :days].mean(axis=1))
+    joined = {n: (pt.concatenate(m)[order] if len(m) > 1 else m[0]) for n, m in means.items()}
     p = c.process_model.parameters(*[table.get(n) for n in c.process_model.parameters._fields])  # type: ignore[attr-defined]
-    return e.pools(means, p)
+    return e.pools(joined, p)

@@ -26,9 +26,12 @@ class Table:
     ----------
     blocks : sequence of (names, tensor)
         Tensors of shape (names, sites).
+    sites : int
+        Number of sites.
     """
 
-    def __init__(self, blocks: Sequence[tuple[Sequence[str], Any]]) -> None:
+    def __init__(self, blocks: Sequence[tuple[Sequence[str], Any]], sites: int) -> None:
+        self._sites = sites
         self._names = [n for names, _ in blocks for n in names]
         tensors = [t for _, t in blocks]
         self._values = pt.concatenate(tensors, axis=0) if len(tensors) > 1 else tensors[0]
@@ -50,7 +53,7 @@ class Table:
         everything = pt.concatenate([self._values, pt.stack([self._added[n] for n in added])], axis=0) if added else self._values
         order = [len(self._names) + added.index(n) if n in self._added else self._names.index(n) for n in names]
         chosen = everything[np.array(order)]
-        return chosen if list(sites) == list(range(len(sites))) and everything.type.shape[1] == len(sites) else chosen[:, np.array(sites)]
+        return chosen if list(sites) == list(range(self._sites)) else chosen[:, np.array(sites)]
 
 
 def add_parameters(c: Calibration) -> Table:
@@ -89,7 +92,7 @@ def add_parameters(c: Calibration) -> Table:
         blocks.append(_add_grouped(c, joint, single))
     if c.fixed:
         blocks.append((list(c.fixed), pt.as_tensor(np.array(list(c.fixed.values()), dtype=float)[:, None] * np.ones((1, len(c.records))))))
-    table = Table(blocks)
+    table = Table(blocks, len(c.records))
     for name, shift in shifts.items():
         if name not in c.fixed:
             value = table.get(f"{name} as seen") + shift.function({n: table.get(n) for n in shift.needs})

@@ -14,6 +14,10 @@ from lsm_bayes.diagnostics.result import attribute, model_card, scalars, unrolle
 RHAT_BELOW = 1.01
 ESS_ABOVE = 400.0
 DIVERGENCES_BELOW = 1e-3
+LEAST_WEIGHT = 0.01
+"""Modes below this weight are not asked to converge."""
+WEIGHT_ERROR_BELOW = 0.1
+"""A weight with a larger standard error counts as unknown."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,9 @@ def check(tree: xr.DataTree, reported: dict[str, str] | None = None) -> Gates:
 
     R-hat and effective sample size are those of Vehtari et al. (2021, doi 10.1214/20-BA1221): rank-normalised split
     R-hat (the larger of the bulk and the folded one), and bulk and tail effective sample size, over every scalar of
-    the posterior. Values are compared unrounded.
+    the posterior. Values are compared unrounded. Where the posterior is a mixture of modes (group ``within_modes``), R-hat is
+    the worst within a mode of at least 1 % weight, and the effective sample size is that of the mixture given its weights, see
+    `mixture_convergence`.
 
     Parameters
     ----------
@@ -145,7 +151,7 @@ def check(tree: xr.DataTree, reported: dict[str, str] | None = None) -> Gates:
     fixed = [k for k, v in draws.items() if np.ptp(v) == 0 and _may_be_constant(entries.get(variable_of(k)))]
     moving = {k: v for k, v in draws.items() if k not in fixed} or draws
     findings = pressing(moving, card, _findings(card) | (reported or {}))
-    return Gates((*_convergence(moving), _divergences(tree, moving), _bounds(findings), _modes(tree)), findings)
+    return Gates((*_convergence(tree, moving), _divergences(tree, moving), _bounds(findings), _modes(tree)), findings)
 
 
 def convergence(draws: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -180,9 +186,43 @@ def _may_be_constant(entry: dict[str, Any] | None) -> bool:
     return entry is None or str(entry.get("prior", "")).startswith("fixed")
 
 
-def _convergence(draws: dict[str, np.ndarray]) -> list[Gate]:
+def mixture_convergence(tree: xr.DataTree, labels: list[str]) -> dict[str, np.ndarray] | None:
+    """Read R-hat and effective sample sizes of a mixture of modes from what was measured within each mode.
+
+    A mean over the mixture is the sum of ``w_m`` times the mean in mode m, so that its error variance, in units of the
+    within-mode variance, is the sum of ``w_m^2 / ESS_m``: the mixture is worth one over that many independent draws, which is
+    conservative as the variance between modes does not count. The error of the weights is not part of it.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Result of a calibration.
+    labels : list of str
+        Scalars to report.
+
+    Returns
+    -------
+    dict or None
+        ``rhat`` (largest over modes of at least 1 % weight), ``ess_bulk`` and ``ess_tail``, each of shape (scalar,), and ``mode``,
+        the mode with the largest R-hat; NaN where a scalar was not measured in one of these modes. None when the posterior is no mixture.
+    """
+    if "within_modes" not in tree.children:
+        return None
+    group = tree["within_modes"].to_dataset()
+    group = group.isel(mode=np.flatnonzero(group["weight"].to_numpy() >= LEAST_WEIGHT)).reindex(scalar=labels)
+    weights = group["weight"].to_numpy()
+    weights = weights / weights.sum()
+    rhat = group["rhat"].transpose("mode", "scalar").to_numpy()
+    found = {"rhat": rhat.max(axis=0), "mode": group["mode"].to_numpy()[np.argmax(np.where(np.isnan(rhat), np.inf, rhat), axis=0)]}
+    for key in ("ess_bulk", "ess_tail"):
+        found[key] = 1 / np.sum(weights[:, None] ** 2 / group[key].transpose("mode", "scalar").to_numpy(), axis=0)
+    return found
+
+
+def _convergence(tree: xr.DataTree, draws: dict[str, np.ndarray]) -> list[Gate]:
     names = list(draws)
-    found = convergence(draws)
+    mixture = mixture_convergence(tree, names)
+    found = convergence(draws) if mixture is None else mixture
     chains = next(iter(draws.values())).shape[0]
     longer = "look at the correlation pairs of the parameter, sample it in better coordinates, or draw more"
     gates = []
@@ -201,12 +241,26 @@ def _convergence(draws: dict[str, np.ndarray]) -> list[Gate]:
         worst = int(np.argmax(np.isnan(values)) if np.isnan(values).any() else np.argmax(values) if sign == "<" else np.argmin(values))
         value = float(values[worst])
         note = ""
-        if np.isnan(value):
+        if mixture is not None:
+            note = _mixture_note(tree, key, int(mixture["mode"][worst]), np.isnan(value))
+        elif np.isnan(value):
             note = (
                 "needs at least two chains; draw four" if chains < 2 and key == "rhat" else f"{names[worst]} did not move or is not finite"
             )
         gates.append(Gate(title, value, sign, limit, bool(value < limit if sign == "<" else value > limit), names[worst], action, note))
     return gates
+
+
+def _mixture_note(tree: xr.DataTree, key: str, mode: int, unmeasured: bool) -> str:
+    if key != "rhat":
+        return "of the mixture: 1 / sum(weight^2 / effective sample size within the mode)"
+    group = tree["within_modes"].to_dataset()
+    parts = [
+        f"mode {int(k) + 1} ({100 * w:.3g} %, {int(n)} chains)"
+        for k, w, n in zip(group["mode"].to_numpy(), group["weight"].to_numpy(), group["chains"].to_numpy(), strict=True)
+    ]
+    note = f"within modes, worst in mode {mode + 1}; the posterior is a mixture of {', '.join(parts)}, between which chains do not cross"
+    return note + ("; a mode with a single chain has no R-hat: sample more rounds" if unmeasured else "")
 
 
 def _divergences(tree: xr.DataTree, draws: dict[str, np.ndarray]) -> Gate:
@@ -277,6 +331,12 @@ def _modes(tree: xr.DataTree) -> Gate:
     total = float(np.nansum(weights))
     passed = missing == 0 and abs(total - 1) < 1e-3
     note = f"{n} modes" if passed or missing else f"{n} modes whose weights sum to {total:.4g}, not 1"
+    if "weight_error" in modes:
+        errors = modes["weight_error"].to_numpy().astype(float)
+        # A weight with an unknown or large error is no weight.
+        missing = int((~(np.isfinite(weights) & (errors < WEIGHT_ERROR_BELOW))).sum())
+        passed = passed and missing == 0
+        note += ", weights " + ", ".join(f"{w:.3g} ± {e:.2g}" for w, e in zip(weights, errors, strict=True))
     return Gate(title, float(missing), "=", 0.0, passed, "", action, note)
 
 

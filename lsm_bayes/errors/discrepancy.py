@@ -5,6 +5,7 @@ the training years, so the mean seasonal cycle has to come from the process mode
 seasons and years (drought, management, memory that the model lacks). Years that were not fitted get fresh knots.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,30 +68,77 @@ def place(time: pd.DatetimeIndex, first_year: int, years: int) -> Knots:
     Knots
         Places; before the first and behind the last knot the value is held.
     """
-    fraction = (time.dayofyear.to_numpy() - 0.5) / np.where(time.is_leap_year, 366, 365)
+    fraction = (time.day_of_year.to_numpy() - 0.5) / np.where(time.is_leap_year, 366, 365)
     position = (time.year.to_numpy() - first_year + fraction) * KNOTS_PER_YEAR - 0.5
     position = np.clip(position, 0.0, years * KNOTS_PER_YEAR - 1.0)
     left = np.floor(position).astype(int)
     return Knots(left, np.minimum(left + 1, years * KNOTS_PER_YEAR - 1), position - left, years)
 
 
-def centred(standard: Any, years: int) -> Any:
-    """Subtract from each knot the mean over the years of its season.
+class Layout:
+    """Knots of all sites behind each other in one vector.
 
     Parameters
     ----------
-    standard : array or tensor
-        (years * KNOTS_PER_YEAR,) standard normal.
-    years : int
-        Number of years.
-
-    Returns
-    -------
-    array or tensor
-        The same shape. The variance drops by the factor 1 - 1/years.
+    spans : sequence of (int, int)
+        First year and number of years of each site.
     """
-    table = standard.reshape((years, KNOTS_PER_YEAR))
-    return (table - table.mean(axis=0, keepdims=True)).reshape((years * KNOTS_PER_YEAR,))
+
+    def __init__(self, spans: Sequence[tuple[int, int]]) -> None:
+        self.spans = list(spans)
+        years = np.array([y for _, y in spans])
+        self.size = int(years.sum()) * KNOTS_PER_YEAR
+        self.starts = np.concatenate([[0], np.cumsum(years)[:-1]]) * KNOTS_PER_YEAR
+        self.site = np.repeat(np.arange(years.size), years * KNOTS_PER_YEAR)
+        self._years = years
+        season = np.tile(np.arange(KNOTS_PER_YEAR), int(years.sum()))
+        self._group = self.site * KNOTS_PER_YEAR + season
+        # Place of each knot in a table (site, longest record, season) that holds zeros where a site has no year.
+        year = np.concatenate([np.repeat(np.arange(y), KNOTS_PER_YEAR) for y in years])
+        self._longest = int(years.max())
+        self._place = (self.site * self._longest + year) * KNOTS_PER_YEAR + season
+
+    def centred(self, standard: Any) -> Any:
+        """Subtract from each knot the mean over the years of its site and season.
+
+        Parameters
+        ----------
+        standard : tensor
+            (knots,), standard normal.
+
+        Returns
+        -------
+        tensor
+            (knots,); the variance drops by the factor 1 - 1/years.
+        """
+        shape = (self._years.size, self._longest, KNOTS_PER_YEAR)
+        if self.size == np.prod(shape):
+            table = standard.reshape(shape)
+        else:
+            table = pt.zeros(int(np.prod(shape)))[self._place].set(standard).reshape(shape)
+        means = table.sum(axis=1) / self._years[:, None]
+        return standard - means.ravel()[self._group]
+
+    def place(self, times: Sequence[pd.DatetimeIndex]) -> Knots:
+        """Locate the observations of all sites.
+
+        Parameters
+        ----------
+        times : sequence of pandas.DatetimeIndex
+            One for each site.
+
+        Returns
+        -------
+        Knots
+            Places in the one vector.
+        """
+        places = [place(t, first, years) for t, (first, years) in zip(times, self.spans, strict=True)]
+        return Knots(
+            np.concatenate([p.left + s for p, s in zip(places, self.starts, strict=True)]),
+            np.concatenate([p.right + s for p, s in zip(places, self.starts, strict=True)]),
+            np.concatenate([p.weight for p in places]),
+            int(self._years.sum()),
+        )
 
 
 def fresh(rng: np.random.Generator, draws: int, years: int, fitted_years: int) -> np.ndarray:
@@ -111,23 +159,3 @@ def fresh(rng: np.random.Generator, draws: int, years: int, fitted_years: int) -
         (draws, years * KNOTS_PER_YEAR), variance 1 + 1/fitted_years: the mean season was learnt with that error.
     """
     return rng.standard_normal((draws, years * KNOTS_PER_YEAR)) * np.sqrt(1.0 + 1.0 / fitted_years)
-
-
-def knot_values(standard: Any, scale: Any, years: int) -> Any:
-    """Scaled and centred knots of one site.
-
-    Parameters
-    ----------
-    standard : tensor
-        (years * KNOTS_PER_YEAR,).
-    scale : tensor
-        Standard deviation, unit of the stream.
-    years : int
-        Number of years.
-
-    Returns
-    -------
-    tensor
-        Unit of the stream.
-    """
-    return scale * centred(pt.as_tensor(standard), years)

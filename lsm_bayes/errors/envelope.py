@@ -44,7 +44,7 @@ def seasonal_envelope(values: np.ndarray, time: pd.DatetimeIndex, kind: Literal[
         return np.ones(366)
     smooth = _running_mean(values, time)
     x = values - smooth if kind == "fast" else smooth
-    day = time.dayofyear.to_numpy()
+    day = time.day_of_year.to_numpy()
     good = np.isfinite(x)
     days = np.arange(1, 367)
     spread = np.full(366, np.nan)

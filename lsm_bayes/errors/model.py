@@ -149,7 +149,7 @@ def site_series(values: np.ndarray, uncertainty: np.ndarray, gap: np.ndarray, ti
     SiteSeries
         With envelope and reference sd.
     """
-    angle = 2 * np.pi * time.dayofyear.to_numpy() / 365.25
+    angle = 2 * np.pi * time.day_of_year.to_numpy() / 365.25
     basis = np.column_stack([np.ones(angle.size), np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)])
     anomaly = values - basis @ np.linalg.lstsq(basis, values, rcond=None)[0]
     fast, slow = (seasonal_envelope(values, time, kind, envelope) for kind in ("fast", "slow"))
@@ -157,10 +157,10 @@ def site_series(values: np.ndarray, uncertainty: np.ndarray, gap: np.ndarray, ti
 
 
 def _at(shape: np.ndarray, time: pd.DatetimeIndex) -> np.ndarray:
-    return shape[time.dayofyear.to_numpy() - 1]
+    return shape[time.day_of_year.to_numpy() - 1]
 
 
-def add_likelihood(stream: str, error: ErrorModel, means: Sequence[Any], series: Sequence[SiteSeries], site_dim: str | None) -> None:
+def add_likelihood(stream: str, error: ErrorModel, mean: Any, series: Sequence[SiteSeries], site_dim: str | None) -> None:
     """Add the likelihood of a stream to the PyMC model in context.
 
     Parameters
@@ -169,8 +169,8 @@ def add_likelihood(stream: str, error: ErrorModel, means: Sequence[Any], series:
         Name; random variables are called ``<stream>_sigma``, ``_phi``, ``_tail``, ``_tau``, ``_knots``, ``_bias``, ``_gain``.
     error : ErrorModel
         What it is made of.
-    means : sequence of tensor
-        Operator output at the observations, one for each site.
+    mean : tensor
+        Operator output at the observations of all sites, (observation,).
     series : sequence of SiteSeries
         Observations, one for each site.
     site_dim : str or None
@@ -189,7 +189,6 @@ def add_likelihood(stream: str, error: ErrorModel, means: Sequence[Any], series:
     def at_observations(value: Any) -> Any:
         return value[site] if site_dim else value
 
-    mean = pt.concatenate(list(means)) if len(means) > 1 else means[0]
     if error.gain:
         mean = mean * pt.exp(at_observations(pm.Normal(f"{stream}_gain", 0.0, error.gain, **dims)))
     if error.bias:
@@ -223,15 +222,12 @@ def add_likelihood(stream: str, error: ErrorModel, means: Sequence[Any], series:
 
 
 def _slow(stream: str, tau: Any, series: Sequence[SiteSeries], site_dim: str | None) -> Any:
-    spans = [s.years for s in series]
-    sizes = [years * discrepancy.KNOTS_PER_YEAR for _, years in spans]
-    standard = pm.Normal(f"{stream}_knots", 0.0, 1.0, shape=sum(sizes))
-    pieces, start = [], 0
-    for i, (s, (first, years)) in enumerate(zip(series, spans, strict=True)):
-        knots = discrepancy.knot_values(standard[start : start + sizes[i]], tau[i] if site_dim else tau, years)
-        pieces.append(_at(s.slow_shape, s.time) * discrepancy.place(s.time, first, years).interpolate(knots))
-        start += sizes[i]
-    return pt.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+    """Slow discrepancy at the observations of all sites."""
+    layout = discrepancy.Layout([s.years for s in series])
+    standard = pm.Normal(f"{stream}_knots", 0.0, 1.0, shape=layout.size)
+    knots = layout.centred(standard) * (tau[layout.site] if site_dim else tau)
+    places = layout.place([s.time for s in series])
+    return np.concatenate([_at(s.slow_shape, s.time) for s in series]) * places.interpolate(knots)
 
 
 def simulate_errors(

@@ -1,7 +1,9 @@
 """Inference: one file per method; each takes a plain PyMC model and returns the same ArviZ DataTree."""
 
+from .bridge import Evidence, local_evidence
 from .cost import CostEstimate, estimate_cost
 from .laplace import Laplace, laplace_at, sample_laplace
+from .mixture import sample_mixture
 from .modes import Modes, find_modes
 from .nuts import sample
 from .point import Density
@@ -12,6 +14,7 @@ from .weights import chain_weights, mode_weights, stacking_weights
 __all__ = [
     "CostEstimate",
     "Density",
+    "Evidence",
     "Laplace",
     "Modes",
     "chain_weights",
@@ -19,9 +22,11 @@ __all__ = [
     "find_modes",
     "laplace_at",
     "load",
+    "local_evidence",
     "mode_weights",
     "sample",
     "sample_laplace",
+    "sample_mixture",
     "sample_prior",
     "save",
     "stacking_weights",

@@ -10,7 +10,7 @@ onset and fall days repeat every 365.25 days. The canopy is bistable: a small in
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple
 
 import pytensor.tensor as pt
@@ -110,7 +110,7 @@ class Fluxes(NamedTuple):
     fire_litter_to_soil: Any
 
 
-def _step(pi: float, x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes]:
+def _step(pi: float, loss_rate: Callable[[Any, Any], Any], x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes]:
     days = f.step_length
     lai = x.foliage_carbon / p.leaf_mass_area
     hours = acm.day_length(f.day_of_year, f.latitude, pi)
@@ -130,13 +130,13 @@ def _step(pi: float, x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes
 
     fall = cdea_phenology.event_rate(f.day_number, p.leaf_fall_day, p.leaf_fall_period, p.leaf_lifespan, pi)
     release = cdea_phenology.event_rate(f.day_number, p.leaf_onset_day, p.labile_release_period, LABILE_LIFESPAN, pi)
-    released = x.labile_carbon * turnover.loss_rate(release, days)
-    leaf_litter = x.foliage_carbon * turnover.loss_rate(fall, days)
-    wood_litter = x.wood_carbon * turnover.loss_rate(p.wood_turnover, days)
-    root_litter = x.root_carbon * turnover.loss_rate(p.root_turnover, days)
-    litter_respired = x.litter_carbon * turnover.loss_rate(warmth * p.litter_mineralisation, days)
-    soil_respired = x.soil_carbon * turnover.loss_rate(warmth * p.soil_mineralisation, days)
-    decomposed = x.litter_carbon * turnover.loss_rate(warmth * p.decomposition_rate, days)
+    released = x.labile_carbon * loss_rate(release, days)
+    leaf_litter = x.foliage_carbon * loss_rate(fall, days)
+    wood_litter = x.wood_carbon * loss_rate(p.wood_turnover, days)
+    root_litter = x.root_carbon * loss_rate(p.root_turnover, days)
+    litter_respired = x.litter_carbon * loss_rate(warmth * p.litter_mineralisation, days)
+    soil_respired = x.soil_carbon * loss_rate(warmth * p.soil_mineralisation, days)
+    decomposed = x.litter_carbon * loss_rate(warmth * p.decomposition_rate, days)
 
     before_fire = {
         "labile": x.labile_carbon + days * (labile_in - released),
@@ -203,11 +203,11 @@ def step(x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes]:
     tuple of State and Fluxes
         Pools at the end, and the fluxes of the step (Bloom & Williams 2015, table 1 and appendix A).
     """
-    return _step(math.pi, x, f, p)
+    return _step(math.pi, turnover.loss_rate, x, f, p)
 
 
 def original_step(x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes]:
-    """Advance the pools as CARDAMOM's source does, with pi = 3.1415927 (a difference of 1e-8).
+    """Advance the pools as CARDAMOM's source does: pi = 3.1415927 (a difference of 1e-8) and its rounding of small rates.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def original_step(x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes]:
     tuple of State and Fluxes
         As `step`.
     """
-    return _step(3.1415927, x, f, p)
+    return _step(3.1415927, turnover.literal_loss_rate, x, f, p)
 
 
 def equilibrium(means: Mapping[str, Any], p: Parameters) -> dict[str, Any]:
@@ -261,13 +261,14 @@ def equilibrium(means: Mapping[str, Any], p: Parameters) -> dict[str, Any]:
 def leaf_coordinates(cdf: Mapping[str, Any], known: Mapping[str, Any], bounds: Mapping[str, tuple[float, float]]) -> tuple[dict[str, Any], Any]:
     """Sample leaf area gained per GPP in place of the allocation fractions.
 
-    The canopy sees only ``a_f = (1 - f_auto) f_foliage / LCMA`` and ``a_l = (1 - f_auto) (1 - f_foliage) f_labile / LCMA``. These are tight
-    in the posterior and get fixed intervals; the leaf mass per area (LCMA) is loose and takes what the bounds leave.
+    The canopy sees only ``a_f = (1 - f_auto) f_foliage / LCMA`` and ``a_l = (1 - f_auto) (1 - f_foliage) f_labile / LCMA``. Their sum is tight
+    in the posterior and their ratio is what is left: both get fixed intervals; the leaf mass per area (LCMA) is loose and takes
+    what the bounds leave. The map between the logarithms has Jacobian one.
 
     Parameters
     ----------
     cdf : mapping
-        Uniform numbers for ``f_foliage`` (a_f / a_l), ``f_labile`` (a_l) and ``leaf_mass_area``.
+        Uniform numbers for ``f_foliage`` (a_f / a_l), ``f_labile`` (a_f + a_l) and ``leaf_mass_area``.
     known : mapping
         ``f_auto``.
     bounds : mapping
@@ -287,7 +288,8 @@ def leaf_coordinates(cdf: Mapping[str, Any], known: Mapping[str, Any], bounds: M
     log_npp = pt.log(npp)
     log_ratio = between("f_foliage", math.log(f0 / ((1 - f0) * b1)), math.log(f1 / ((1 - f1) * b0)))
     # 0.2 and 0.8: the least and the largest NPP as a fraction of GPP.
-    log_labile = between("f_labile", math.log(b0 * 0.2 * (1 - f1) / m1), math.log(b1 * 0.8 * (1 - f0) / m0))
+    log_sum = between("f_labile", math.log(b0 * 0.2 * (1 - f1) / m1), math.log(0.8 * (f1 + b1 * (1 - f0)) / m0))
+    log_labile = log_sum - pt.softplus(log_ratio)
     log_foliage = log_ratio + log_labile
     foliage, labile = pt.exp(log_foliage), pt.exp(log_labile)
     low = pt.maximum(pt.maximum(math.log(m0), math.log(f0) + log_npp - log_foliage), math.log(b0) + log_npp - pt.log(labile + b0 * foliage))

@@ -1,5 +1,6 @@
 """Means over calendar periods of the steps that were observed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +61,31 @@ class Aggregation:
         return np.add.reduceat(chosen, first, axis=-1) / count
 
 
+def combined(parts: Sequence[Aggregation], offsets: Sequence[int]) -> Aggregation:
+    """Join the aggregations of several sites whose series stand behind each other in one vector.
+
+    Parameters
+    ----------
+    parts : sequence of Aggregation
+        One for each site.
+    offsets : sequence of int
+        Place of the first step of each site in the vector.
+
+    Returns
+    -------
+    Aggregation
+        Its `mean` takes the vector: one operation for all sites.
+    """
+    counts = np.cumsum([0, *(p.steps.size for p in parts)])
+    ragged = any(p.last.size for p in parts)
+    return Aggregation(
+        np.concatenate([p.steps + o for p, o in zip(parts, offsets, strict=True)]),
+        np.concatenate([p.last + c for p, c in zip(parts, counts[:-1], strict=True)]) if ragged else np.empty(0, dtype=int),
+        parts[0].time.append([p.time for p in parts[1:]]),
+        np.concatenate([p.gap for p in parts]),
+    )
+
+
 def aggregation(time: pd.DatetimeIndex, observed: np.ndarray, period: str) -> Aggregation:
     """Group the observed steps of one site into periods.
 
@@ -90,7 +116,7 @@ def aggregation(time: pd.DatetimeIndex, observed: np.ndarray, period: str) -> Ag
         place, spacing = steps.astype(float), None
         chosen, last, when = steps, np.empty(0, dtype=int), time[steps]
     else:
-        year, day = time.year.to_numpy(), time.dayofyear.to_numpy()
+        year, day = time.year.to_numpy(), time.day_of_year.to_numpy()
         within = {"week": np.minimum((day - 1) // 7, 51), "month": time.month.to_numpy() - 1, "year": np.zeros(len(time), dtype=int)}[period]
         label = (year - year[0]) * {"week": 52, "month": 12, "year": 1}[period] + within
         kept, counts = np.unique(label[steps], return_counts=True)

@@ -23,3 +23,23 @@ def loss_rate(fraction_per_day: Any, step_length: Any) -> Any:
         not a whole number of days.
     """
     return (1.0 - (1.0 - fraction_per_day) ** pt.as_tensor(step_length)) / step_length
+
+
+def literal_loss_rate(fraction_per_day: Any, step_length: Any) -> Any:
+    """Return `loss_rate` evaluated as the C source does, with its cancellation: 1 - k is rounded before it is subtracted from 1.
+
+    Parameters
+    ----------
+    fraction_per_day : tensor
+        d-1.
+    step_length : tensor
+        d.
+
+    Returns
+    -------
+    tensor
+        d-1. For comparison with the source only: relative errors of 1e-16 / k. The switch keeps rewriting from simplifying
+        1 - (1 - k).
+    """
+    kept = pt.switch(pt.isfinite(fraction_per_day), 1.0 - fraction_per_day, fraction_per_day)
+    return (1.0 - kept ** pt.as_tensor(step_length)) / step_length

@@ -1,0 +1,107 @@
+"""Which chains sample the same mode: judged by where they are, not by where they started."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .point import Vector
+from .whiten import affine_from_draws
+
+MISPLACED = 0.02
+"""Fraction of draws on the wrong side of a border from which two chains overlap."""
+DRAWS = 2000
+"""Most draws of a chain or cluster that a border is fitted to."""
+
+
+@dataclass(frozen=True)
+class Border:
+    """A hyperplane between two sets of draws: ``x @ direction > threshold`` is the side of the second.
+
+    Attributes
+    ----------
+    direction : numpy.ndarray
+        Shape (D,).
+    threshold : float
+        As many standard deviations from one set as from the other.
+    """
+
+    direction: Vector
+    threshold: float
+
+    @classmethod
+    def between(cls, first: NDArray, second: NDArray) -> "Border":
+        """Fisher's (1936) linear discriminant of two sets of draws, each of shape (n, D)."""
+        sets = [draws[:: max(1, len(draws) // DRAWS)] for draws in (first, second)]
+        means = [draws.mean(axis=0) for draws in sets]
+        whitened = affine_from_draws(np.concatenate([draws - mean for draws, mean in zip(sets, means, strict=True)]))
+        z = np.linalg.solve(whitened.scale, means[1] - means[0])
+        direction = np.linalg.solve(whitened.scale.T, z)
+        at = [float(mean @ direction) for mean in means]
+        sd = [float((draws @ direction).std()) + 1e-300 for draws in sets]
+        return cls(direction, (at[0] * sd[1] + at[1] * sd[0]) / (sd[0] + sd[1]))
+
+    def beyond(self, positions: NDArray) -> NDArray:
+        """Whether positions of shape (n, D) lie on the side of the second set."""
+        return positions @ self.direction > self.threshold
+
+
+def separated(first: NDArray, second: NDArray) -> bool:
+    """Whether two chains sample different places: a border drawn from half of each leaves the other halves on either side.
+
+    Parameters
+    ----------
+    first, second : numpy.ndarray
+        Draws, shape (draw, D).
+
+    Returns
+    -------
+    bool
+        False where a chain visits the place of the other one, or wanders so slowly that its halves differ.
+    """
+    halves = [(draws[: len(draws) // 2], draws[len(draws) // 2 :]) for draws in (first, second)]
+    wrong = np.zeros(2)
+    for fitted, judged in ((0, 1), (1, 0)):
+        border = Border.between(halves[0][fitted], halves[1][fitted])
+        wrong += [np.mean(border.beyond(halves[0][judged])) / 2, np.mean(~border.beyond(halves[1][judged])) / 2]
+    return bool(np.all(wrong < MISPLACED))
+
+
+def cluster_chains(positions: NDArray) -> NDArray:
+    """Group chains that sample the same mode; a chain that visits two places makes one group of them.
+
+    Parameters
+    ----------
+    positions : numpy.ndarray
+        Unconstrained draws, shape (chain, draw, D).
+
+    Returns
+    -------
+    numpy.ndarray
+        Number of the group of each chain, in order of the first chain of each, shape (chain,).
+    """
+    group = np.arange(len(positions))
+    for k in range(len(positions)):
+        for other in range(k):
+            if group[k] != group[other] and not separated(positions[k], positions[other]):
+                group[np.isin(group, (group[k], group[other]))] = min(group[k], group[other])
+    return np.unique(group, return_inverse=True)[1]
+
+
+class Region:
+    """The part of the space that belongs to one cluster: on its side of the border to every other.
+
+    Parameters
+    ----------
+    draws : list of numpy.ndarray
+        Draws of each cluster, shape (n, D).
+    own : int
+        Which one.
+    """
+
+    def __init__(self, draws: list[NDArray], own: int):
+        self.borders = [Border.between(other, draws[own]) for k, other in enumerate(draws) if k != own]
+
+    def __call__(self, positions: NDArray) -> NDArray:
+        """Say which positions of shape (n, D) lie in the region."""
+        return np.all([border.beyond(positions) for border in self.borders] or [np.ones(len(positions), dtype=bool)], axis=0)

@@ -1,0 +1,69 @@
+"""The PyMC model of a calibration: its gradient, its compilation, and the equality of one site alone and among others."""
+
+import numpy as np
+import pymc as pm
+import pytensor
+import pytest
+import xarray as xr
+from pytensor.compile.mode import Mode
+from pytensor.graph.replace import graph_replace
+
+from lsm_bayes.calibration import Stream, build_model, none
+from lsm_bayes.errors import ErrorModel
+from lsm_bayes.inference import Density
+
+
+def relative_gradient_error(density: Density, seed: int) -> float:
+    """Compare with central differences along random directions, extrapolated once."""
+    rng = np.random.default_rng(seed)
+    worst = 0.0
+    for position in density.prior_positions(3, rng):
+        value, gradient = density(position)
+        assert np.isfinite(value)
+        for _ in range(6):
+            direction = rng.normal(size=position.size)
+            slope = [(density(position + h * direction)[0] - density(position - h * direction)[0]) / (2 * h) for h in (2e-4, 1e-4)]
+            worst = max(worst, abs((4 * slope[1] - slope[0]) / 3 - gradient @ direction) / np.linalg.norm(gradient * direction))
+    return worst
+
+
+def test_gradient_of_one_site_equals_differences(one_site_density: Density) -> None:
+    assert relative_gradient_error(one_site_density, 1) < 1e-6
+
+
+def test_gradient_of_sites_of_different_length_equals_differences(three_site_density: Density) -> None:
+    assert relative_gradient_error(three_site_density, 2) < 1e-6
+
+
+def test_model_is_plain_and_its_log_density_is_finite_where_pymc_starts(one_site_density: Density, three_site_density: Density) -> None:
+    for density in (one_site_density, three_site_density):
+        assert not density.model.discrete_value_vars
+        value, gradient = density(pm.blocking.DictToArrayBijection.map(density.model.initial_point()).data)
+        assert np.isfinite(value) and np.isfinite(gradient).all()
+
+
+def observations_logp(model: pm.Model, point: dict[str, np.ndarray], stream: str) -> np.ndarray:
+    """Evaluate the log density of each observation of a stream, interpreted."""
+    (logp,) = model.logp(vars=[model[stream]], sum=False)
+    replaced = graph_replace([logp], {v: v.type.constant_type(v.type, np.asarray(point[v.name], dtype=v.dtype)) for v in model.value_vars if v.name in point}, strict=False)
+    return pytensor.function([], replaced[0], mode=Mode("py", None))()
+
+
+def test_a_site_among_others_has_the_density_that_it_has_alone(towers: xr.Dataset, land) -> None:
+    error = ErrorModel(correlation=0.6, discrepancy=None)
+    streams = [Stream("nee", error=error), Stream("gpp", "month")]
+    pooling = {n: none("site") for n in land.calibrated}
+    together = build_model(land, towers, streams, withheld_years=1, pooling=pooling)
+    rng = np.random.default_rng(3)
+    point = {k: 0.4 * rng.normal(size=np.shape(v)) for k, v in together.initial_point().items()}
+    whole = {s: observations_logp(together, point, s) for s in ("nee", "gpp")}
+    starts = dict.fromkeys(whole, 0)
+    for i, name in enumerate(towers["site"].values):
+        alone = build_model(land, towers, streams, sites=[name], withheld_years=1)
+        own = {k: v[..., i] for k, v in point.items()}
+        own["z"] = own[next(k for k in point if k.startswith("z"))]
+        for s in whole:
+            each = observations_logp(alone, own, s)
+            np.testing.assert_allclose(whole[s][starts[s] : starts[s] + each.size], each, rtol=1e-8)
+            starts[s] += each.size
+    assert starts == {s: v.size for s, v in whole.items()}

@@ -1,0 +1,117 @@
+"""Write the generated parts of README.md between their markers: the parameters, the verbs of the command line, the speed.
+
+Usage: python tools/readme_table.py [--check]
+
+With ``--check`` nothing is written, and the exit status says whether README.md is current.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lsm_bayes import land
+from lsm_bayes.calibration.priors import describe
+from lsm_bayes.cli import VERBS
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+
+
+def parameter_table(model: str = "dalec_cdea") -> str:
+    """Tabulate the parameters and initial pools of a process model.
+
+    Parameters
+    ----------
+    model : str
+        Name of the process model.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    rows = ["| name | meaning | unit | bounds | default | prior | level |", "|---|---|---|---|---|---|---|"]
+    for name, (p, default) in land.get(model).calibrated.items():
+        prior = describe(p, p.prior).replace(f" on [{p.bounds[0]:g}, {p.bounds[1]:g}]", "")
+        rows.append(f"| `{name}` | {p.description} | {p.unit} | {p.bounds[0]:g} to {p.bounds[1]:g} | {default:g} | {prior} | {p.level} |")
+    return "\n".join(rows)
+
+
+def verb_table() -> str:
+    """Tabulate the verbs of the command line, each with an example.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    return "\n".join(["| verb | what | example |", "|---|---|---|", *(f"| `{v.name}` | {v.summary} | `{v.examples[0]}` |" for v in VERBS)])
+
+
+def speed_table() -> str:
+    """Take over the figures of the last benchmark run.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    return (ROOT / "benchmarks" / "speed.md").read_text(encoding="utf-8").strip()
+
+
+PARTS = {"parameters": parameter_table, "verbs": verb_table, "speed": speed_table}
+
+
+def updated(text: str) -> str:
+    """Replace what stands between the markers.
+
+    Parameters
+    ----------
+    text : str
+        README.md.
+
+    Returns
+    -------
+    str
+        The same with current tables.
+
+    Raises
+    ------
+    ValueError
+        When a pair of markers is missing.
+    """
+    for name, make in PARTS.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end {name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"README.md has no lines '<!-- {name} -->' and '<!-- end {name} -->' to write between")
+        table = make()
+        text = pattern.sub(lambda found, table=table: found[1] + table + found[2], text)  # type: ignore[misc]
+    return text
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Update README.md, or check it.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        ``--check`` or nothing.
+
+    Returns
+    -------
+    int
+        0 when README.md is, or was made, current.
+    """
+    old = README.read_text(encoding="utf-8")
+    new = updated(old)
+    if "--check" in arguments:
+        if new != old:
+            print("README.md is not current: run python tools/readme_table.py", file=sys.stderr)
+        return int(new != old)
+    README.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
