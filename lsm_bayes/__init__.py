@@ -26,8 +26,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lsm_bayes import datasets, land, models, observations
-    from lsm_bayes.calibration import Free, InProportion, NearEquilibrium, Stream, build_model, complete, date_prior, none, partial, predict
+    import lsm_bayes.models as models
+    from lsm_bayes import datasets, land, observations
+    from lsm_bayes.calibration import Free, InProportion, NearEquilibrium, Stream, build_model, complete, date_prior, none, partial
+    from lsm_bayes.calibration.predict import predict
     from lsm_bayes.datasets import NotAvailableError, from_xarray, load, read_alma, read_fluxnet
     from lsm_bayes.declare import Budget, Coordinates, DateShift, Equilibrium, Nested, Parameter, Prior, ProcessModel
     from lsm_bayes.diagnostics import check
@@ -44,7 +46,8 @@ if TYPE_CHECKING:
 # Module to the names taken from it, with a colon and the name there where that is another. Subpackages are named by themselves.
 _SUBPACKAGES = ("datasets", "land", "models", "observations")
 _NAMES = {
-    "calibration": "Free InProportion NearEquilibrium Stream build_model complete date_prior none partial predict",
+    "calibration": "Free InProportion NearEquilibrium Stream build_model complete date_prior none partial",
+    "calibration.predict": "predict",
     "datasets": "NotAvailableError from_xarray load read_alma read_fluxnet",
     "declare": "Budget Coordinates DateShift Equilibrium Nested Parameter Prior ProcessModel",
     "diagnostics": "check",

@@ -35,7 +35,7 @@ FASTMATH = {"contract", "nsz", "arcp"}  # NaN must stay NaN: no nnan, no ninf
 
 @cache
 def _inlined(function: Callable[..., Any]) -> Callable[..., Any]:
-    return njit(function, forceinline=True, fastmath=FASTMATH, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return njit(function, forceinline=True, fastmath=FASTMATH, error_model="numpy", **lane_math.SHORT)
 
 
 def _operation(instruction: Instruction) -> tuple[Callable[..., Any], str]:

@@ -40,7 +40,8 @@ def _to_bits(typing_context, value):
     return types.int64(types.float64), codegen
 
 
-_inlined = njit(forceinline=True, fastmath={"contract", "nsz"}, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+SHORT: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called from kernels only: compiles faster
+_inlined = njit(forceinline=True, fastmath={"contract", "nsz"}, error_model="numpy", **SHORT)
 
 
 @_inlined

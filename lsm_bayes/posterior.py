@@ -75,7 +75,17 @@ def calibrate(
         progress=progress,
     )
     tree = sample_mixture(
-        density, modes, draws=draws, tune=tune, chains=chains, seed=seed, target_accept=target_accept, cores=cores, progress=progress, store=path, resume=resume
+        density,
+        modes,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        seed=seed,
+        target_accept=target_accept,
+        cores=cores,
+        progress=progress,
+        store=path,
+        resume=resume,
     )
     finish(model, tree, modes, draws=predictive_draws, seed=seed)
     if path is not None:
@@ -108,7 +118,7 @@ def finish(model: pm.Model, tree: xr.DataTree, modes: Modes | None, *, draws: in
     tree["prior"] = sample_prior(model, draws=2000, seed=seed)["prior"]
     if modes is not None and "modes" in tree:
         tree["modes"] = xr.DataTree(tree["modes"].to_dataset().merge(_mode_skill(model, tree, modes, seed), compat="override", join="left"))
-    card = dict(model.card)  # type: ignore[attr-defined]
+    card = dict(model.card)
     card["findings"] = findings(tree, card)
     tree.attrs["model_card"] = json.dumps(card)
     return tree
@@ -147,6 +157,8 @@ def findings(tree: xr.DataTree, card: Mapping[str, Any]) -> dict[str, str]:
     tree.attrs["model_card"] = json.dumps(dict(card))
     found: dict[str, str] = {}
     for p in check(tree).findings:
-        sentence = f"{100 * p.mass:.0f} % of the posterior lies within 1 % of the range of the {p.side} bound {p.bound:g}" + ("; the density rises towards it" if p.rising else "")
+        sentence = f"{100 * p.mass:.0f} % of the posterior lies within 1 % of the range of the {p.side} bound {p.bound:g}" + (
+            "; the density rises towards it" if p.rising else ""
+        )
         found[p.parameter] = f"{found[p.parameter]}; {sentence}" if p.parameter in found else sentence
     return found

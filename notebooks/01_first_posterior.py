@@ -1,12 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#   kernelspec:
-#     display_name: Python 3
-#     name: python3
-# ---
-
 # %% [markdown]
 # # A first posterior
 #
@@ -48,7 +39,7 @@ model = lb.models.get("dalec_single_site").build(data, withheld_years=1)
 print("\n".join(f"{name:28} {entry['prior']}" for name, entry in model.card["parameters"].items() if "prior" in entry))
 
 # %% [markdown]
-# The parameters live on a standard normal scale, `z`; their priors map it into the declared bounds. The error model of NEE is on the card too.
+# The parameters live on a standard normal scale, `z`; their priors map it into the declared bounds. The card has the error models too.
 
 # %%
 for name, stream in model.card["streams"].items():
@@ -111,7 +102,8 @@ print(gates)
 # Grey: prior; blue: posterior. Where the two agree, the data had nothing to say.
 
 # %%
-shown = ["canopy_efficiency", "f_auto", "leaf_lifespan", "leaf_mass_area", "leaf_onset_day", "leaf_fall_day", "temperature_exponent", "nee_phi"]
+shown = ["canopy_efficiency", "f_auto", "leaf_lifespan", "leaf_mass_area"]
+shown += ["leaf_onset_day", "leaf_fall_day", "temperature_exponent", "nee_phi"]
 figure, axes = plt.subplots(2, 4, figsize=(10, 4.5))
 for axis, name in zip(axes.flat, shown, strict=True):
     before, after = (tree[group][name].values.ravel() for group in ("prior", "posterior"))
@@ -142,9 +134,10 @@ axis.axvspan(whole[withheld][0], whole[withheld][-1], color="#f7f2e4", zorder=0,
 axis.set(ylabel="NEE (gC m$^{-2}$ d$^{-1}$)", title=site)
 axis.legend(ncol=4, frameon=False, fontsize=8)
 hit = (measured >= low) & (measured <= high)
-print(f"the 90 % band holds {100 * hit[~withheld].mean():.0f} % of the training days and {100 * hit[withheld].mean():.0f} % of the withheld days")
+for period, chosen in (("training", ~withheld), ("withheld", withheld)):
+    print(f"the 90 % band holds {100 * hit[chosen].mean():.0f} % of the {period} days")
 
 # %% [markdown]
 # Two training years hardly say how much years differ, so the band of the withheld year is too narrow where that year is unusual; the demo
-# trains on eight. `lb.write_report(tree, "davos.html")` puts all of this, with scores against climatology, residuals, parameter correlations and the closed carbon
-# budget, into one file.
+# trains on eight. `lb.write_report(tree, "davos.html")` puts all of this into one file, with scores against climatology, residuals,
+# parameter correlations and the closed carbon budget.

@@ -1,12 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     formats: ipynb,py:percent
-#   kernelspec:
-#     display_name: Python 3
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Add a land model
 #
@@ -122,8 +113,8 @@ run
 # %% [markdown]
 # ## A twin
 #
-# Known parameters, NEE from the model, and an AR(1) error on top: sd 0.5 gC m-2 d-1, correlation 0.4 from day to day, of which 0.2 is stated
-# as random uncertainty. A quarter of the days is missing.
+# Known parameters, NEE from the model, and an AR(1) error on top: sd 0.5 gC m-2 d-1, of which 0.2 is stated as random uncertainty, and
+# correlation 0.4 from day to day. A quarter of the days is missing.
 
 # %%
 truth = {"light_use": 0.45, "turnover": 0.02, "decay": 3e-4, "q10": 1.8, "foliage_carbon": 150.0, "soil_carbon": 4000.0}

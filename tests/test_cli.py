@@ -1,16 +1,22 @@
 """The command line: what it prints, what it writes, and how it fails."""
 
+import importlib.util
+import inspect
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pymc as pm
 import pytest
 import xarray as xr
 
-from lsm_bayes import land
-from lsm_bayes.cli import UNUSABLE, VERBS, main
+from lsm_bayes import land, models, posterior, testing
+from lsm_bayes.cli import GATE_FAILED, INTERRUPTED, UNUSABLE, VERBS, main
+from lsm_bayes.commands.calibrate import RESULT, SETTINGS
+from lsm_bayes.inference import save
 from lsm_bayes.simulation import simulate
 from lsm_bayes.vocabulary import QUANTITIES
 
@@ -152,6 +158,217 @@ def test_file_that_is_no_netcdf_is_one_line(fails, tmp_path: Path) -> None:
 
 def test_unknown_data_set_lists_those_that_exist(fails) -> None:
     assert "ch-dav" in fails("data", "ch-dave")
+
+
+@pytest.fixture(scope="module")
+def result() -> xr.DataTree:
+    """Give a made-up result that passes every gate."""
+    spec = importlib.util.spec_from_file_location("example_result", Path(__file__).parent / "example_result.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.example_result(1)
+
+
+def with_divergences(result: xr.DataTree) -> xr.DataTree:
+    changed = result.copy()
+    stats = changed["sample_stats"].to_dataset()
+    changed["sample_stats"] = xr.DataTree(stats.assign(diverging=stats["diverging"] | (stats["draw"] < 9)))
+    return changed
+
+
+def interrupted(result: xr.DataTree) -> xr.DataTree:
+    changed = result.copy()
+    changed.attrs["cost"] = json.dumps(json.loads(changed.attrs["cost"]) | {"interrupted": True})
+    return changed
+
+
+def test_check_prints_the_gates(result: xr.DataTree, tmp_path: Path, capsys) -> None:
+    path = save(result, tmp_path / RESULT)
+    assert main(["check", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "R-hat" in text and "divergent" in text and "A posterior: every gate passes." in text
+    assert main(["check", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == text
+
+
+def test_check_leaves_with_one_when_a_gate_fails(result: xr.DataTree, tmp_path: Path, capsys) -> None:
+    path = save(with_divergences(result), tmp_path / "result.nc")
+    assert main(["check", str(path)]) == GATE_FAILED
+    text = capsys.readouterr().out
+    assert "Not a posterior: 1 of" in text and "divergent transitions" in text
+
+
+def test_check_of_a_process_model(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(testing, "check_process_model", lambda model: f"{model.name} is sound")
+    assert main(["check", "--model", MODEL]) == 0
+    assert capsys.readouterr().out == "dalec_cdea is sound\n"
+
+    def fail(model) -> None:
+        raise AssertionError(f"process model {model.name!r} fails its battery")
+
+    monkeypatch.setattr(testing, "check_process_model", fail)
+    assert main(["check", "--model", MODEL]) == GATE_FAILED
+    assert "'dalec_cdea' fails its battery" in capsys.readouterr().out
+
+
+def test_check_takes_a_result_or_a_model(capsys) -> None:
+    for given in ([], ["result.nc", "--model", MODEL]):
+        with pytest.raises(SystemExit) as left:
+            main(["check", *given])
+        assert left.value.code == UNUSABLE
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["check", "report"])
+def test_result_that_cannot_be_read_is_one_line(fails, tmp_path: Path, verb: str) -> None:
+    assert "No stored result at" in fails(verb, tmp_path / "absent.nc")
+    assert f"there is no {RESULT} in the folder" in fails(verb, tmp_path)
+    assert "Cannot tell the format of 'result.txt'" in fails(verb, tmp_path / "result.txt")
+    (tmp_path / RESULT).write_bytes(b"PK half a file")
+    assert "it is truncated, corrupt or not a result" in fails(verb, tmp_path)
+
+
+def test_report_is_written_beside_the_result_or_where_it_is_wanted(result: xr.DataTree, tmp_path: Path, capsys) -> None:
+    save(result, tmp_path / RESULT)
+    assert main(["report", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "report.html")
+    assert "Toy light-use model at FI-Hyy" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert main(["report", str(tmp_path / RESULT), "--output", str(tmp_path / "other.html")]) == 0
+    assert (tmp_path / "other.html").stat().st_size > 100_000
+
+
+class Runs:
+    """Stands in for the model of the collection, the long run and the page."""
+
+    def __init__(self, outcome: xr.DataTree | type[BaseException]) -> None:
+        self.outcome, self.built, self.settings = outcome, {}, {}
+
+    def build(self, data: xr.Dataset, site: str | None = None, *, withheld_years: int = 2) -> pm.Model:
+        self.built = {"sites": data["site"].values.tolist(), "site": site, "withheld_years": withheld_years}
+        with pm.Model() as model:
+            pm.Normal("x")
+        streams = {"nee": {"observations": 300, "period": "day"}}
+        model.card = {"title": "Made up", "streams": streams, "period_training": ["2010-01-01", "2010-12-31"], "period_withheld": None}
+        return model
+
+    def write_report(self, tree: xr.DataTree, path: Path) -> Path:
+        path.write_text(tree.attrs["method"])
+        return path
+
+    def calibrate(self, model: pm.Model, *, store: Path, resume: bool, progress: bool, **settings: object) -> xr.DataTree:
+        self.settings = settings | {"store": store, "resume": resume}
+        (store.parent / f"{store.name}.rounds").mkdir(exist_ok=True)
+        if isinstance(self.outcome, xr.DataTree):
+            return self.outcome
+        raise self.outcome
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """Give a function that replaces what takes long."""
+
+    def replace(outcome: xr.DataTree | type[BaseException]) -> Runs:
+        found = Runs(outcome)
+        monkeypatch.setattr(models, "get", lambda name: SimpleNamespace(build=found.build))
+        monkeypatch.setattr(posterior, "calibrate", found.calibrate)
+        monkeypatch.setattr("lsm_bayes.report.write_report", found.write_report)
+        return found
+
+    return replace
+
+
+def test_calibrate_says_what_it_costs_and_writes_the_report(result: xr.DataTree, runs, towers: Path, tmp_path: Path, capsys) -> None:
+    done = runs(result)
+    given = ["calibrate", "any", "--data", towers, "--site", "YY-Def", "--withheld-years", "1", "--draws", "50", "-o", tmp_path / "a" / "b"]
+    assert main([str(g) for g in given]) == 0
+    text = capsys.readouterr().out
+    assert "Made up\nfitted 2010-01-01 to 2010-12-31; none withheld: 300 of nee (day)\ncost of sampling: 1 parameters" in text
+    assert "every gate passes" in text and str(tmp_path / "a" / "b" / "report.html") in text
+    assert (tmp_path / "a" / "b" / "report.html").exists()
+    assert done.built == {"sites": ["YY-Def"], "site": "YY-Def", "withheld_years": 1}
+    assert done.settings["draws"] == 50 and done.settings["tune"] == 1000 and done.settings["resume"] is False
+    assert done.settings["store"] == tmp_path / "a" / "b" / RESULT
+
+
+def test_calibrate_leaves_with_one_when_a_gate_fails(result: xr.DataTree, runs, towers: Path, tmp_path: Path, capsys) -> None:
+    runs(with_divergences(result))
+    assert main(["calibrate", "any", "--data", str(towers), "-o", str(tmp_path)]) == GATE_FAILED
+    assert "Not a posterior" in capsys.readouterr().out and (tmp_path / "report.html").exists()
+
+
+def test_interrupted_run_tells_how_to_go_on(result: xr.DataTree, runs, towers: Path, tmp_path: Path, capsys) -> None:
+    folder = tmp_path / "my run"
+    given = ["calibrate", "any", "--data", str(towers), "-o", str(folder)]
+    runs(KeyboardInterrupt)
+    assert main(given) == INTERRUPTED
+    assert f"what is done is kept in {folder}; go on with: lsm-bayes calibrate any" in (said := capsys.readouterr().err)
+    assert said.rstrip().endswith(f"-o '{folder}' --resume")
+    runs(interrupted(result))
+    assert main([*given, "--resume"]) == INTERRUPTED
+    assert "200 draws of 4 chains are in" in (said := capsys.readouterr().err) and said.count("--resume") == 1
+    assert not (folder / "report.html").exists()
+
+
+def test_interrupted_run_is_not_begun_anew_unasked(runs, result: xr.DataTree, towers: Path, fails, tmp_path: Path, capsys) -> None:
+    (tmp_path / f"{RESULT}.rounds").mkdir()
+    done = runs(result)
+    assert "holds an interrupted run; go on with --resume, choose another --output" in fails(
+        "calibrate", "any", "--data", towers, "-o", tmp_path
+    )
+    assert main(["calibrate", "any", "--data", str(towers), "-o", str(tmp_path), "--resume"]) == 0
+    assert done.settings["resume"] is True
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("n", False), ("", False), ("yes", True)])
+def test_long_run_is_begun_when_the_user_agrees(
+    answer: str, outcome: bool, runs, result: xr.DataTree, towers: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    done = runs(result)
+    monkeypatch.setattr("lsm_bayes.inference.estimate_cost", lambda *a, **k: SimpleNamespace(seconds=1e5))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", lambda text: answer)
+    assert main(["calibrate", "any", "--data", str(towers), "-o", str(tmp_path / "out")]) == 0
+    assert bool(done.settings) is outcome
+    assert ("nothing was run" in capsys.readouterr().out) is not outcome
+    assert (tmp_path / "out").exists() is outcome
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--site", "XX-Abd"], "unknown site of towers.nc 'XX-Abd'. Did you mean 'XX-Abc'?"),
+        (["--site", "XX-Abc", "--site", "YY-Def"], "is fitted to one site, got --site XX-Abc, YY-Def; run it once for each"),
+        (["--draws", "0"], "--draws is 0; give at least 1"),
+        (["--target-accept", "1.5"], "--target-accept is 1.5; give a number between 0 and 1, such as 0.95"),
+        (["--withheld-years", "-1"], "--withheld-years is -1; give 0 or more"),
+    ],
+)
+def test_wrong_arguments_of_calibrate_are_one_line(runs, fails, towers: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
+    runs(RuntimeError)
+    assert message in fails("calibrate", "any", "--data", towers, "-o", tmp_path / "out", *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_that_is_a_file_is_refused(runs, fails, towers: Path) -> None:
+    runs(RuntimeError)
+    assert "is a file; give a folder" in fails("calibrate", "any", "--data", towers, "-o", towers)
+
+
+def test_unknown_model_and_data_of_calibrate_are_one_line(fails, towers: Path, tmp_path: Path) -> None:
+    text = fails("calibrate", "dalec_single_sit", "--data", towers, "-o", tmp_path)
+    assert text.startswith("lsm-bayes: error: unknown model 'dalec_single_sit'. Did you mean 'dalec_single_site'?")
+    assert "ch-dav" in fails("calibrate", "dalec_single_site", "--data", "ch-dave", "-o", tmp_path)
+
+
+def test_data_without_observations_are_one_line(fails, towers: Path, tmp_path: Path) -> None:
+    given = ["calibrate", "dalec_single_site", "--data", towers, "--withheld-years", "0", "-o", tmp_path / "out"]
+    assert "the data have 2 sites; choose one of XX-Abc, YY-Def" in fails(*given)
+    assert "no leaf area, GPP or NEE to take the season from" in fails(*given, "--site", "XX-Abc")
+
+
+def test_defaults_of_calibrate_are_those_of_the_python_api() -> None:
+    declared = inspect.signature(posterior.calibrate).parameters
+    assert {name: value for name, (value, _) in SETTINGS.items()} == {name: declared[name].default for name in SETTINGS}
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)

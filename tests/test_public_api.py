@@ -21,8 +21,9 @@ def test_type_checkers_see_the_same_names() -> None:
     block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {}
     for node in block.body:
-        assert isinstance(node, ast.ImportFrom)
-        seen |= {alias.asname or alias.name: ((node.module or "").partition("lsm_bayes.")[2], alias.name) for alias in node.names}
+        assert isinstance(node, ast.Import | ast.ImportFrom)
+        module = "" if isinstance(node, ast.Import) else (node.module or "").partition("lsm_bayes.")[2]
+        seen |= {alias.asname or alias.name: (module, alias.name) for alias in node.names}
     assert sorted(seen) == lsm_bayes.__all__
     assert {n: s for n, s in seen.items() if s[0]} == lsm_bayes._SOURCES
     assert [n for n, s in sorted(seen.items()) if not s[0]] == list(lsm_bayes._SUBPACKAGES)

@@ -15,8 +15,8 @@ from lsm_bayes.calibration.card import card
 from lsm_bayes.calibration.choices import Calibration, SiteRecord
 from lsm_bayes.calibration.initial import Free, Initial, NearEquilibrium, initial_of, near_equilibrium
 from lsm_bayes.calibration.pooling import Groups, Pooling, pooling_of
+from lsm_bayes.calibration.streams import Stream, prepare
 from lsm_bayes.calibration.table import Table, add_parameters
-from lsm_bayes.calibration.streams import PreparedStream, Stream, prepare
 from lsm_bayes.datasets import validate
 from lsm_bayes.declare import Prior, ProcessModel
 from lsm_bayes.errors.model import add_likelihood
@@ -26,7 +26,9 @@ from lsm_bayes.simulation import symbolic_run
 from lsm_bayes.vocabulary import unknown
 
 
-def _records(model: ProcessModel, data: xr.Dataset, streams: Sequence[Stream], sites: Sequence[str] | None, training: Any, withheld_years: int) -> list[SiteRecord]:
+def _records(
+    model: ProcessModel, data: xr.Dataset, streams: Sequence[Stream], sites: Sequence[str] | None, training: Any, withheld_years: int
+) -> list[SiteRecord]:
     if "site" not in data.dims:
         data = data.expand_dims(site=[str(data.attrs.get("site", data.coords["site"].item() if "site" in data.coords else "site"))])
     if sites is not None:
@@ -51,7 +53,9 @@ def _records(model: ProcessModel, data: xr.Dataset, streams: Sequence[Stream], s
                 raise ValueError(f"{name} has {years.size} years, {years[0]} to {years[-1]}; {withheld_years} cannot be withheld")
             mask = time.year <= years[-1 - withheld_years]
         if mask.sum() < 300:
-            raise ValueError(f"the training period of {name} has {int(mask.sum())} days of its record {time[0]:%Y-%m-%d} to {time[-1]:%Y-%m-%d}; at least 300 are needed")
+            raise ValueError(
+                f"the training period of {name} has {int(mask.sum())} days of its record {time[0]:%Y-%m-%d} to {time[-1]:%Y-%m-%d}; at least 300 are needed"
+            )
         found.append(SiteRecord(name, checked, forcing_arrays(model, checked), np.asarray(mask)))
     return found
 
@@ -113,8 +117,10 @@ def build_model(
 
     Raises
     ------
-    KeyError, ValueError, TypeError
-        For unknown names, missing data or units; the message says what was got and what is accepted.
+    KeyError
+        For unknown names of sites, streams or parameters, and for missing forcing.
+    ValueError
+        For missing values, uncertainties or units, and periods that are too short.
     """
     wanted = [Stream(s) if isinstance(s, str) else s for s in streams]
     if not wanted:
@@ -129,19 +135,28 @@ def build_model(
     groups = Groups(names, pfts, np.array([pfts.index(t) for t in types]))
     prepared = [prepare(s, [r.data for r in records], names, [r.training for r in records]) for s in wanted]
     calibration = Calibration(
-        model, records, groups, prepared, pooling_of(model, pooling or {}), initial_of(model, initial or {}), _site_priors(model, priors or {}, names), dict(fixed or {})
+        model,
+        records,
+        groups,
+        prepared,
+        pooling_of(model, pooling or {}),
+        initial_of(model, initial or {}),
+        _site_priors(model, priors or {}, names),
+        dict(fixed or {}),
     )
     coords: dict[str, Any] = {f"{p.name}_observation": np.arange(sum(a.time.size for a in p.fitted)) for p in prepared}
     if groups.several:
         coords |= {"site": names, "pft": pfts}
     with pm.Model(coords=coords) as built:
         add_parameters_and_streams(calibration)
-    built.calibration = calibration  # type: ignore[attr-defined]
-    built.card = card(calibration)  # type: ignore[attr-defined]
+    built.calibration = calibration
+    built.card = card(calibration)
     return built
 
 
-def _site_priors(model: ProcessModel, given: Mapping[str, Prior | Mapping[str, Prior]], sites: Sequence[str]) -> dict[str, Prior | list[Prior]]:
+def _site_priors(
+    model: ProcessModel, given: Mapping[str, Prior | Mapping[str, Prior]], sites: Sequence[str]
+) -> dict[str, Prior | list[Prior]]:
     found: dict[str, Prior | list[Prior]] = {}
     for name, (declared, _) in model.calibrated.items():
         choice = given.get(name, declared.prior)

@@ -49,15 +49,19 @@ def card(c: Calibration) -> dict[str, Any]:
         "streams": {
             p.name: {
                 "period": p.stream.period,
-                "operator": "+".join([p.name]),
+                "operator": p.name,
                 "error_model": p.stream.error_model.describe(),
                 "observations": int(sum(a.time.size for a in p.fitted)),
                 "reference_sd": [round(s.reference, 6) for s in p.series],
-                "uncertainty_source": [str(r.data.get(f"{p.name}_uncertainty", r.data[p.name]).attrs.get("source", "given")) for r in c.records],
+                "uncertainty_source": [
+                    str(r.data.get(f"{p.name}_uncertainty", r.data[p.name]).attrs.get("source", "given")) for r in c.records
+                ],
             }
             for p in c.streams
         },
-        "error_models": {p.name: {"words": p.stream.error_model.describe(), "equation": p.stream.error_model.equation()} for p in c.streams},
+        "error_models": {
+            p.name: {"words": p.stream.error_model.describe(), "equation": p.stream.error_model.equation()} for p in c.streams
+        },
         "period_training": [f"{min(t[0] for t, _ in periods):%Y-%m-%d}", f"{max(t[1] for t, _ in periods):%Y-%m-%d}"],
         "period_withheld": [f"{min(w[0] for w in withheld):%Y-%m-%d}", f"{max(w[-1] for w in withheld):%Y-%m-%d}"] if withheld else None,
         "parameters": parameters,

@@ -111,7 +111,9 @@ def initial_of(model: ProcessModel, choices: Mapping[str, Initial]) -> dict[str,
         if isinstance(choice, InProportion) and choice.to not in model.parameter_table:
             raise KeyError(f"{model.name}: initial {name}: {unknown('parameter', choice.to, model.parameter_table)}")
         if isinstance(choice, NearEquilibrium) and name not in possible:
-            raise ValueError(f"{model.name} declares no equilibrium of {name!r}; it does for {', '.join(sorted(possible)) or 'no pool'}. Use Free().")
+            raise ValueError(
+                f"{model.name} declares no equilibrium of {name!r}; it does for {', '.join(sorted(possible)) or 'no pool'}. Use Free()."
+            )
     return {name: choices.get(name, Free()) for name in model.state_parameters}
 
 

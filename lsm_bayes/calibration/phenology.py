@@ -6,7 +6,7 @@ import xarray as xr
 
 
 def turning_days(time: pd.DatetimeIndex, values: np.ndarray) -> tuple[float, float]:
-    """Days of the steepest rise and the steepest fall of the mean seasonal cycle.
+    """Find the days of the steepest rise and the steepest fall of the mean seasonal cycle.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def turning_days(time: pd.DatetimeIndex, values: np.ndarray) -> tuple[float, flo
 
 
 def observed_turning_days(data: xr.Dataset, training: np.ndarray | None = None) -> tuple[float, float]:
-    """Turning days of one site from the best series that its data have.
+    """Find the turning days of one site in the best series that its data have.
 
     Parameters
     ----------

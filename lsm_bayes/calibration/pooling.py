@@ -177,7 +177,9 @@ def pooling_of(model: ProcessModel, choices: Mapping[str, Pooling]) -> dict[str,
         if name not in model.calibrated:
             raise KeyError(f"{model.name}: {unknown('parameter or initial state', name, model.calibrated)}")
         if not isinstance(choice, Pooling):
-            raise TypeError(f"pooling of {name!r}: got {choice!r}; use complete(), none('site'), none('pft') or partial('site', within='pft')")
+            raise TypeError(
+                f"pooling of {name!r}: got {choice!r}; use complete(), none('site'), none('pft') or partial('site', within='pft')"
+            )
     by_level = {"global": Pooling("complete"), "pft": Pooling("none", "pft"), "site": Pooling("none", "site")}
     return {name: choices.get(name, by_level[declared.level]) for name, (declared, _) in model.calibrated.items()}
 
@@ -206,7 +208,9 @@ def add_coordinates(names: Sequence[str], pooling: Mapping[str, Pooling], groups
         blocks.setdefault(pooling[name] if groups.several else complete(), []).append(name)
     found = []
     for choice, members in blocks.items():
-        label = "_".join(choice.describe().split()) + (f"_{choice.spread:g}".replace(".", "_") if choice.kind == "partial" and choice.spread != 0.5 else "")
+        label = "_".join(choice.describe().split()) + (
+            f"_{choice.spread:g}".replace(".", "_") if choice.kind == "partial" and choice.spread != 0.5 else ""
+        )
         axis = f"{label}_parameter" if groups.several else "parameter"
         stem = f"z_{label}" if groups.several else "z"
         model.add_coord(axis, members)

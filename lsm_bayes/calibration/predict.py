@@ -104,7 +104,13 @@ def predict(model: pm.Model, tree: xr.DataTree, *, draws: int = 400, seed: int =
     step = max(1, posterior.sizes["chain"] * posterior.sizes["draw"] // draws)
     thinned = posterior.isel(draw=slice(None, None, step))
     rng = np.random.default_rng(seed)
-    pieces: dict[str, list[xr.Dataset]] = {"posterior_predictive": [], "observed_data": [], "constant_data": [], "forcing": [], "budget": []}
+    pieces: dict[str, list[xr.Dataset]] = {
+        "posterior_predictive": [],
+        "observed_data": [],
+        "constant_data": [],
+        "forcing": [],
+        "budget": [],
+    }
     for i, record in enumerate(c.records):
         run = _site_run(c, record, parameters_at(c, thinned, i))
         predicted, observed, constant = [], [], []
@@ -152,7 +158,9 @@ def _stream(
     flat = mean.reshape(-1, shape[-1])
     draws = _error_draws(p.name, thinned, i)
     start = sum(s.years[1] for s in p.series[:i]) * 12
-    gain, systematic, random = simulate_errors(rng, p.stream.error_model, p.name, draws, p.series[i], whole.time, whole.gap, p.uncertainties[i], start)
+    gain, systematic, random = simulate_errors(
+        rng, p.stream.error_model, p.name, draws, p.series[i], whole.time, whole.gap, p.uncertainties[i], start
+    )
     simulated = (gain * flat + systematic + random).reshape(shape)
     axis = f"time_{p.name}"
     units = {"units": str(record.data[p.name].attrs.get("units", "")), "long_name": str(record.data[p.name].attrs.get("long_name", p.name))}
@@ -167,7 +175,8 @@ def _stream(
     last = whole.last - 1 if whole.last.size else np.arange(whole.steps.size)
     withheld = ~record.training[whole.steps[last]]
     constant = xr.Dataset(
-        {f"{p.name}_uncertainty": (axis, p.uncertainties[i], units), f"{p.name}_withheld": (axis, withheld.astype(float))}, coords={axis: whole.time}
+        {f"{p.name}_uncertainty": (axis, p.uncertainties[i], units), f"{p.name}_withheld": (axis, withheld.astype(float))},
+        coords={axis: whole.time},
     )
     return predicted, observed, constant
 
@@ -187,7 +196,9 @@ def _error_draws(stream: str, thinned: xr.Dataset, site: int) -> dict[str, np.nd
 def _drivers(record: SiteRecord) -> xr.Dataset:
     names = [n for n, v in record.data.data_vars.items() if n in record.forcing.varying and v.dims == ("time",)]
     found = record.data[names]
-    return found.drop_vars([v for v in found.coords if v != "time"]).assign_coords(pft=str(record.data.coords["pft"].item()) if "pft" in record.data.coords else "unknown")
+    return found.drop_vars([v for v in found.coords if v != "time"]).assign_coords(
+        pft=str(record.data.coords["pft"].item()) if "pft" in record.data.coords else "unknown"
+    )
 
 
 def _budget(c: Calibration, record: SiteRecord, run: xr.Dataset) -> xr.Dataset:
@@ -197,10 +208,12 @@ def _budget(c: Calibration, record: SiteRecord, run: xr.Dataset) -> xr.Dataset:
     years = [y for y in np.unique(time.year) if (time.year == y).sum() >= 365]
     if budget is None or not years:
         return xr.Dataset()
-    stock = sum(run[n] for n in budget.stock)
+    stock = run[list(budget.stock)].to_array().sum("variable")
     first = [int(np.flatnonzero(time.year == y)[0]) for y in years]
     last = [int(np.flatnonzero(time.year == y)[-1]) + 1 for y in years]
-    change = xr.concat([stock.isel(instant=b, drop=True) - stock.isel(instant=a, drop=True) for a, b in zip(first, last, strict=True)], dim="year")
+    change = xr.concat(
+        [stock.isel(instant=b, drop=True) - stock.isel(instant=a, drop=True) for a, b in zip(first, last, strict=True)], dim="year"
+    )
     names = list(dict.fromkeys([*budget.gain, *budget.loss, *(n for n in DIAGNOSED if n in run)]))
     sums = {n: xr.concat([run[n].isel(time=slice(a, b)).sum("time") for a, b in zip(first, last, strict=True)], dim="year") for n in names}
     net = sum(sums[n] for n in budget.gain) - sum(sums[n] for n in budget.loss)

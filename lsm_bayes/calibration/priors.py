@@ -62,13 +62,14 @@ def value(z: Any, declared: Parameter, prior: Prior | None = None) -> Any:
         x = a + (b - a) * standard_cdf(z)
     else:
         centre = np.log(np.asarray(prior.centre) - origin) if logarithmic else np.asarray(prior.centre)
-        below, above = ndtr((a - centre) / prior.spread), ndtr((b - centre) / prior.spread)
-        x = centre + prior.spread * _standard_quantile(below + (above - below) * standard_cdf(z))
+        spread = float(prior.spread or 1.0)  # Prior has checked that it is given
+        below, above = ndtr((a - centre) / spread), ndtr((b - centre) / spread)
+        x = centre + spread * _standard_quantile(below + (above - below) * standard_cdf(z))
     return pt.exp(x) + origin if logarithmic else x
 
 
 def _date(z: Any, declared: Parameter, prior: Prior) -> Any:
-    """A date: one period around the centre, the tails folded in smoothly so that no equivalent date is sampled twice."""
+    """Keep a date in around the centre, tails folded in smoothly, so that no equivalent date is sampled twice."""
     period, (low, high) = declared.period or 0.0, declared.bounds
     if prior.distribution == "normal":
         centre, spread = prior.centre or 0.0, prior.spread or 0.0
@@ -126,7 +127,11 @@ def describe(declared: Parameter, prior: Prior) -> str:
     low, high = declared.bounds
     shown = f"[{low:g}, {high:g}]"
     if declared.period is not None:
-        return f"normal({prior.centre:g}, {prior.spread:g}) folded into one period" if prior.distribution == "normal" else "uniform over one period"
+        return (
+            f"normal({prior.centre:g}, {prior.spread:g}) folded into one period"
+            if prior.distribution == "normal"
+            else "uniform over one period"
+        )
     if prior.distribution in ("uniform", "log_uniform"):
         origin = f" of (value - {prior.origin:g})" if prior.origin else ""
         return f"{prior.distribution.replace('_', '-')}{origin} on {shown}"

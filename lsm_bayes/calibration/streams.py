@@ -121,7 +121,9 @@ def prepare(stream: Stream, sites: Sequence[xr.Dataset], names: Sequence[str], t
     fitted, whole, series, values, uncertainties = [], [], [], [], []
     for data, name, train in zip(sites, names, training, strict=True):
         if stream.quantity not in data:
-            raise KeyError(f"stream {stream.quantity!r} is not in the data of {name}; they have {', '.join(sorted(map(str, data.data_vars)))}")
+            raise KeyError(
+                f"stream {stream.quantity!r} is not in the data of {name}; they have {', '.join(sorted(map(str, data.data_vars)))}"
+            )
         observed_values = data[stream.quantity].values.astype(float)
         observed = np.isfinite(observed_values)
         time = pd.DatetimeIndex(data["time"].values)

@@ -152,7 +152,11 @@ def _physical(c: Calibration, names: Sequence[str], z: Any, pooling: Pooling) ->
         elif isinstance(prior, Prior) and prior.distribution in ("uniform", "log_uniform") and declared.period is None:
             low, high = declared.bounds
             families[prior.distribution].append(i)
-            limits[i] = (low, high, 0.0) if prior.distribution == "uniform" else (math.log(low - prior.origin), math.log(high - prior.origin), prior.origin)
+            limits[i] = (
+                (low, high, 0.0)
+                if prior.distribution == "uniform"
+                else (math.log(low - prior.origin), math.log(high - prior.origin), prior.origin)
+            )
         else:
             families["single"].append(i)
     limits = limits if z.ndim == 1 else limits[..., None]
@@ -167,8 +171,8 @@ def _physical(c: Calibration, names: Sequence[str], z: Any, pooling: Pooling) ->
         elif family == "single":
             pieces.append(pt.stack([_single(c, names[i], z[i], pooling) for i in rows]))
         else:
-            low, high, origin = (limits[rows, k] for k in range(3))
-            x = low + (high - low) * prior_maps.standard_cdf(chosen)
+            lower, upper, origin = (limits[rows, k] for k in range(3))
+            x = lower + (upper - lower) * prior_maps.standard_cdf(chosen)
             pieces.append(pt.exp(x) + origin if family == "log_uniform" else x)
     joined = pt.concatenate(pieces, axis=0) if len(pieces) > 1 else pieces[0]
     return joined if order == sorted(order) else joined[np.argsort(order)]

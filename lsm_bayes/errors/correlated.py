@@ -58,9 +58,7 @@ def log_density(value: Any, mean: Any, sd: Any, correlation: Any, tail: Any) -> 
         density = -0.5 * u**2 - 0.5 * np.log(2 * np.pi)
     else:
         nu = 1.0 / tail
-        density = (
-            pt.gammaln((nu + 1) / 2) - pt.gammaln(nu / 2) - 0.5 * pt.log(np.pi * (nu - 2)) - (nu + 1) / 2 * pt.log1p(u**2 / (nu - 2))
-        )
+        density = pt.gammaln((nu + 1) / 2) - pt.gammaln(nu / 2) - 0.5 * pt.log(np.pi * (nu - 2)) - (nu + 1) / 2 * pt.log1p(u**2 / (nu - 2))
     found = density - pt.log(width) - pt.log(sd)
     return pt.switch(pt.isnan(found), -np.inf, found)
 

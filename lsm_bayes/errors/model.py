@@ -78,7 +78,10 @@ class ErrorModel:
             One or two sentences.
         """
         variance = "u^2 + (sigma s(day))^2" if self.structural else "u^2"
-        parts = [f"error variance {variance}, u the stated uncertainty" + (f", s the seasonal shape of the data to the power {self.envelope:g}" if self.structural and self.envelope else "")]
+        parts = [
+            f"error variance {variance}, u the stated uncertainty"
+            + (f", s the seasonal shape of the data to the power {self.envelope:g}" if self.structural and self.envelope else "")
+        ]
         parts.append(f"AR(1) with phi^gap, phi < {self.correlation:g}" if self.correlation else "independent in time")
         parts.append("Student-t innovations" if self.heavy_tailed else "normal innovations")
         if self.discrepancy:
@@ -98,7 +101,11 @@ class ErrorModel:
         mean = ("g·h(t)" if self.gain else "h(t)") + (" + b" if self.bias else "") + (" + s'(t)·d(t)" if self.discrepancy else "")
         spread = "sqrt(u² + (σ s(t))²)" if self.structural else "u"
         innovations = "Student-t" if self.heavy_tailed else "N"
-        process = f"r_i = φ^Δ r_(i-1) + sqrt(1-φ^2Δ) ε_i, 0 < φ < {self.correlation:g}, ε ~ {innovations}(0, 1)" if self.correlation else f"r ~ {innovations}(0, 1)"
+        process = (
+            f"r_i = φ^Δ r_(i-1) + sqrt(1-φ^2Δ) ε_i, 0 < φ < {self.correlation:g}, ε ~ {innovations}(0, 1)"
+            if self.correlation
+            else f"r ~ {innovations}(0, 1)"
+        )
         return f"y(t) = {mean} + {spread}·r(t);  {process}"
 
 
@@ -231,7 +238,15 @@ def _slow(stream: str, tau: Any, series: Sequence[SiteSeries], site_dim: str | N
 
 
 def simulate_errors(
-    rng: np.random.Generator, error: ErrorModel, stream: str, draws: Mapping[str, np.ndarray], observed: SiteSeries, time: pd.DatetimeIndex, gap: np.ndarray, uncertainty: np.ndarray, start: int
+    rng: np.random.Generator,
+    error: ErrorModel,
+    stream: str,
+    draws: Mapping[str, np.ndarray],
+    observed: SiteSeries,
+    time: pd.DatetimeIndex,
+    gap: np.ndarray,
+    uncertainty: np.ndarray,
+    start: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw the gain and everything that is added to the operator output at any times of one site.
 

@@ -81,7 +81,7 @@ class Bridge:
                 return z, here, 0.0
             momentum = momentum + (1.0 if k < number - 1 else 0.5) * step * (t * there[1] - at)
         gain = t * there[0] - 0.5 * (at @ at + momentum @ momentum) - start
-        accepted = float(np.exp(min(0.0, gain)))
+        accepted = float(np.exp(np.minimum(0.0, gain)))
         return (at, there, accepted) if self.rng.random() < accepted else (z, here, accepted)
 
     def work(self, start: Vector, temperatures: NDArray) -> float:

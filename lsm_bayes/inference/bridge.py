@@ -124,14 +124,14 @@ class _Ends:
         proposal = Proposal.fit(rows[inside(rows)])
         self.path = Bridge(density, proposal, inside, rng)
         self.within = inside(flat).reshape(log_posterior.shape)
-        self.draws = proposal.to_coordinates(flat).reshape(kept.shape)
+        self.draws: NDArray = proposal.to_coordinates(flat).reshape(kept.shape)
         self.works: dict[int, tuple[list[float], dict[int, float]]] = {}
         volume = np.sum(np.log(proposal.to_position(self.draws)[1]), axis=-1) + proposal.log_volume
         self.ratio = log_posterior + volume + 0.5 * np.sum(self.draws**2, axis=-1) + 0.5 * kept.shape[-1] * np.log(2 * np.pi)
 
     def plain(self) -> tuple[float, float]:
         """Log evidence and its variance without intermediate densities."""
-        proposed = self.path.rng.standard_normal((self.ratio.size, self.draws.shape[-1]))
+        proposed = self.path.rng.standard_normal((self.ratio.size, self.path.density.dimension))
         up = np.array([self.path.log_ratio(z)[0] for z in proposed])
         return bridge(self.ratio, up, self.within)
 

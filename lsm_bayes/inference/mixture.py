@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .bridge import Evidence, local_evidence
-from .clusters import Region, cluster_chains
+from .clusters import Region, cluster_draws
 from .modes import Modes, find_modes
 from .nuts import sample, share_out, start_from
 from .point import Density, as_density
@@ -44,7 +44,10 @@ class Cluster:
     Attributes
     ----------
     chains : tuple of int
-        Their numbers in the pool.
+        Their numbers in the pool; chains that crossed between modes are not among them.
+    draws : tuple of numpy.ndarray
+        Chain and draw, in the pool, of the draws that stand for the mode: those of its chains, or, when it has none, the longest
+        stay of a chain that crossed.
     evidence : Evidence
         Of the region that they sample.
     weight : float
@@ -52,6 +55,7 @@ class Cluster:
     """
 
     chains: tuple[int, ...]
+    draws: tuple[NDArray, NDArray]
     evidence: Evidence
     weight: float
 
@@ -138,7 +142,7 @@ def sample_mixture(
     settings = {"tune": tune, "target_accept": target_accept, "cores": cores, "metric": metric, "max_treedepth": max_treedepth}
 
     def run(name: str, number: int, initial: Modes | NDArray, started: list[int] | None = None) -> bool:
-        place = {"store": folder / f"{name}.zarr", "resume": resume or (folder / f"{name}.zarr").exists()} if folder else {}
+        place = {"store": folder / f"{name}.zarr", "resume": resume} if folder else {}
         own = seed if started is None else int(np.random.SeedSequence([seed, *name.encode()]).generate_state(1)[0])
         try:
             tree = sample(density, draws=draws, chains=number, seed=own, initial=initial, progress=progress, **place, **settings)  # type: ignore[arg-type]
@@ -164,7 +168,7 @@ def sample_mixture(
             if not need:
                 break
             rng = np.random.default_rng([seed, 2, number])
-            starts = np.array([pool.random_draw(clusters[k].chains, rng) for k in need])
+            starts = np.array([pool.random_draw(clusters[k].draws, rng) for k in need])
             going = run(f"round-{number}", len(need), starts, [-1] * len(need))
             if going:
                 clusters = _weigh(density, pool, seed, least_weight, known)
@@ -218,17 +222,25 @@ def _unvisited(modes: Modes, chains: int) -> list[int]:
 
 def _weigh(density: Density, pool: Pool, seed: int, least_weight: float, known: dict[Any, Evidence]) -> list[Cluster]:
     """Group the chains of a pool and weigh the groups by their evidence, heaviest first."""
-    labels = cluster_chains(pool.positions)
-    groups = [tuple(int(c) for c in np.flatnonzero(labels == k)) for k in range(labels.max() + 1)]
-    flat = [pool.positions[list(g)].reshape(-1, density.dimension) for g in groups]
+    labels = cluster_draws(pool.positions)
+    groups = [tuple(int(c) for c in np.flatnonzero((labels == k).all(axis=1))) for k in range(labels.max() + 1)]
+    where = [_stand_for(labels == k, group) for k, group in enumerate(groups)]
+    flat = [pool.positions[rows] for rows in where]
     before = density.evaluations
 
     def measure(k: int, error: float) -> Evidence:
-        key = (groups[k], len(groups), error)
+        key = (groups[k], len(where[k][0]), len(groups), error)
         if key not in known:
-            rows = list(groups[k])
-            rng = np.random.default_rng([seed, 3, *rows])
-            known[key] = local_evidence(density, pool.positions[rows], pool.log_posterior[rows], rng, Region(flat, k), error)
+            shape = (max(1, len(groups[k])), -1)
+            rng = np.random.default_rng([seed, 3, k, len(labels)])
+            known[key] = local_evidence(
+                density,
+                flat[k].reshape(*shape, density.dimension),
+                pool.log_posterior[where[k]].reshape(shape),
+                rng,
+                Region(flat, k),
+                error,
+            )
         return known[key]
 
     found = [measure(k, COARSE_ERROR) for k in range(len(groups))]
@@ -242,7 +254,14 @@ def _weigh(density: Density, pool: Pool, seed: int, least_weight: float, known: 
     logs = np.array([e.log_evidence for e in found])
     weights = np.exp(logs - np.logaddexp.reduce(logs))
     order = np.argsort(-weights)
-    return [Cluster(groups[k], found[k], float(weights[k])) for k in order]
+    return [Cluster(groups[k], where[k], found[k], float(weights[k])) for k in order]
+
+
+def _stand_for(here: NDArray, chains: tuple[int, ...]) -> tuple[NDArray, NDArray]:
+    """Chain and draw of the draws that stand for a mode, given which draws lie in it."""
+    rows = list(chains) or [int(np.argmax(here.sum(axis=1)))]
+    chain, draw = np.nonzero(here[rows])
+    return np.array(rows)[chain], draw
 
 
 def weight_errors(clusters: list[Cluster], draws: int = 4000) -> NDArray:
@@ -292,10 +311,10 @@ def _need(pool: Pool, clusters: list[Cluster], chains: int, least_weight: float)
 
 
 def _passes(pool: Pool, cluster: Cluster) -> bool:
+    if len(cluster.chains) < 2:
+        return False
     found = pool.convergence(cluster.chains)
-    return len(cluster.chains) > 1 and bool(
-        np.nanmax(found["rhat"]) < RHAT_BELOW and min(np.nanmin(found["ess_bulk"]), np.nanmin(found["ess_tail"])) > ESS_ABOVE
-    )
+    return bool(np.nanmax(found["rhat"]) < RHAT_BELOW and min(np.nanmin(found["ess_bulk"]), np.nanmin(found["ess_tail"])) > ESS_ABOVE)
 
 
 def _tree(
@@ -310,19 +329,22 @@ def _tree(
     metric: str,
     began: float,
 ) -> xr.DataTree:
-    cost = {**pool.cost, "gradient_evaluations": pool.cost["gradient_evaluations"] + pool.evidence_evaluations}
+    cost: dict[str, float] = {**pool.cost, "gradient_evaluations": pool.cost["gradient_evaluations"] + pool.evidence_evaluations}
+    together = {c for cluster in clusters for c in cluster.chains}
+    cost["chains_that_crossed"] = pool.number - len(together) if clusters else 0
     cost |= {"evidence_evaluations": pool.evidence_evaluations, "seconds": time.perf_counter() - began, "interrupted": pool.interrupted}
     groups: dict[str, xr.Dataset] = {}
     if not clusters:
-        groups = pool.select(*np.indices((pool.number, pool.length)), mode=None) | {"modes": modes.table}
+        every = np.indices((pool.number, pool.length))
+        groups = pool.select(every[0], every[1], None) | {"modes": modes.table}
     else:
         retained = _retained(clusters, least_weight)
-        if len(retained) == 1:
+        if len(retained) == 1 and clusters[retained[0]].chains:
             rows = np.array(clusters[retained[0]].chains)
             chain, draw = np.repeat(rows[:, None], pool.length, axis=1), np.tile(np.arange(pool.length), (len(rows), 1))
             mode = np.zeros_like(chain)
         else:
-            chain, draw, mode = _stratified(clusters, retained, min(draws, pool.length), chains, pool.length, seed)
+            chain, draw, mode = _stratified(clusters, retained, min(draws, pool.length), chains, seed)
             groups["within_modes"] = _within(pool, clusters, retained)
         groups |= pool.select(chain, draw, mode)
         groups["modes"] = _table(pool, clusters, modes)
@@ -332,19 +354,17 @@ def _tree(
     return tree
 
 
-def _stratified(
-    clusters: list[Cluster], retained: list[int], draws: int, chains: int, length: int, seed: int
-) -> tuple[NDArray, NDArray, NDArray]:
+def _stratified(clusters: list[Cluster], retained: list[int], draws: int, chains: int, seed: int) -> tuple[NDArray, NDArray, NDArray]:
     """Chain and draw in the pool, and mode, of each draw of the result, shape (chains, draws) each."""
     rng = np.random.default_rng([seed, 4])
     weights = np.array([clusters[k].weight for k in retained])
     counts = np.bincount(share_out(weights / weights.sum(), draws), minlength=len(retained))
     parts = []
     for k, count in zip(retained, counts, strict=True):
-        rows = np.array(clusters[k].chains)
+        rows, columns = clusters[k].draws
         # Evenly spaced over the chains of the mode laid end to end; an output chain gets a stretch of its own.
-        at = ((np.arange(count * chains) + 0.5) * (len(rows) * length / (count * chains))).astype(int).reshape(chains, count)
-        parts.append(np.stack([rows[at // length], at % length, np.full_like(at, k)]))
+        at = ((np.arange(count * chains) + 0.5) * (len(rows) / (count * chains))).astype(int).reshape(chains, count)
+        parts.append(np.stack([rows[at], columns[at], np.full_like(at, k)]))
     together = np.concatenate(parts, axis=2)
     order = np.argsort(rng.random(together.shape[1:]), axis=1)
     chain, draw, mode = np.take_along_axis(together, order[None], axis=2)
@@ -357,7 +377,7 @@ def _within(pool: Pool, clusters: list[Cluster], retained: list[int]) -> xr.Data
     per_mode = {
         "weight": ("mode", [clusters[k].weight for k in retained]),
         "chains": ("mode", [len(clusters[k].chains) for k in retained]),
-        "draws": ("mode", [len(clusters[k].chains) * pool.length for k in retained]),
+        "draws": ("mode", [len(clusters[k].draws[0]) for k in retained]),
     }
     return xr.Dataset({**data, **per_mode}, coords={"mode": retained, "scalar": pool.labels})
 
@@ -365,7 +385,7 @@ def _within(pool: Pool, clusters: list[Cluster], retained: list[int]) -> xr.Data
 def _table(pool: Pool, clusters: list[Cluster], modes: Modes) -> xr.Dataset:
     rows = []
     for cluster in clusters:
-        laplace = sorted({pool.started[c] for c in cluster.chains if pool.started[c] >= 0})
+        laplace = sorted({pool.started[c] for c in np.unique(cluster.draws[0]) if pool.started[c] >= 0})
         from_search = modes.table[["log_posterior", "log_evidence", "fraction_of_starts"]].isel(mode=laplace)
         best = int(np.argmax(from_search["log_evidence"].values)) if laplace else -1
         rows.append(
@@ -380,6 +400,6 @@ def _table(pool: Pool, clusters: list[Cluster], modes: Modes) -> xr.Dataset:
                 "laplace_mode": laplace[best] if laplace else -1,
             }
         )
-    means = xr.concat([pool.mean(c.chains) for c in clusters], dim="mode", combine_attrs="drop")
+    means = xr.concat([pool.mean(c.draws) for c in clusters], dim="mode", combine_attrs="drop")
     columns = {name: ("mode", [row[name] for row in rows]) for name in rows[0]}
     return means.assign({**columns, "weight_error": ("mode", weight_errors(clusters))}).assign_coords(mode=np.arange(len(clusters)))

@@ -88,9 +88,9 @@ class Pool:
         """Draws per chain."""
         return self.positions.shape[1]
 
-    def random_draw(self, chains: tuple[int, ...], rng: np.random.Generator) -> NDArray:
-        """One unconstrained draw of some chains, shape (D,)."""
-        return self.positions[rng.choice(chains), rng.integers(self.length)]
+    def random_draw(self, rows: tuple[NDArray, NDArray], rng: np.random.Generator) -> NDArray:
+        """One of the unconstrained draws at given chains and draws, shape (D,)."""
+        return self.positions[rows][rng.integers(len(rows[0]))]
 
     def select(self, chain: NDArray, draw: NDArray, mode: NDArray | None) -> dict[str, xr.Dataset]:
         """Put the groups of a result together from given draws.
@@ -116,9 +116,10 @@ class Pool:
             groups["sample_stats"] = groups["sample_stats"].assign(mode=(dims, mode))
         return groups
 
-    def mean(self, chains: tuple[int, ...]) -> xr.Dataset:
-        """Mean of each variable of the posterior over some chains."""
-        return self.groups["posterior"].isel(chain=list(chains)).mean(("chain", "draw"))
+    def mean(self, rows: tuple[NDArray, NDArray]) -> xr.Dataset:
+        """Mean of each variable of the posterior over draws at given chains and draws."""
+        at = {name: xr.DataArray(index, dims="at") for name, index in zip(("chain", "draw"), rows, strict=True)}
+        return self.groups["posterior"].isel(at).drop_vars(["chain", "draw"]).mean("at")
 
     def _scalars(self) -> dict[str, NDArray]:
         found: dict[str, NDArray] = {}
@@ -151,6 +152,8 @@ class Pool:
         dict of str to numpy.ndarray
             ``rhat``, ``ess_bulk``, ``ess_tail``, shape (scalar,); NaN where a scalar does not move, ``rhat`` also for a single chain.
         """
+        if not chains:
+            return {name: np.full(len(self.labels), np.nan) for name in ("rhat", "ess_bulk", "ess_tail")}
         data = np.stack([v[list(chains)] for v in self._scalars().values()])
         still = (np.ptp(data, axis=(1, 2)) == 0) | ~np.isfinite(data).all(axis=(1, 2))
         array = xr.DataArray(data, dims=("scalar", "chain", "draw"))

@@ -10,6 +10,7 @@ from functools import cache
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.vocabulary import unknown
 
+
 @cache
 def _found() -> dict[str, ProcessModel]:
     found: dict[str, ProcessModel] = {}

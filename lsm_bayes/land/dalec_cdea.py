@@ -258,7 +258,9 @@ def equilibrium(means: Mapping[str, Any], p: Parameters) -> dict[str, Any]:
     }
 
 
-def leaf_coordinates(cdf: Mapping[str, Any], known: Mapping[str, Any], bounds: Mapping[str, tuple[float, float]]) -> tuple[dict[str, Any], Any]:
+def leaf_coordinates(
+    cdf: Mapping[str, Any], known: Mapping[str, Any], bounds: Mapping[str, tuple[float, float]]
+) -> tuple[dict[str, Any], Any]:
     """Sample leaf area gained per GPP in place of the allocation fractions.
 
     The canopy sees only ``a_f = (1 - f_auto) f_foliage / LCMA`` and ``a_l = (1 - f_auto) (1 - f_foliage) f_labile / LCMA``. Their sum is tight
@@ -293,7 +295,9 @@ def leaf_coordinates(cdf: Mapping[str, Any], known: Mapping[str, Any], bounds: M
     log_foliage = log_ratio + log_labile
     foliage, labile = pt.exp(log_foliage), pt.exp(log_labile)
     low = pt.maximum(pt.maximum(math.log(m0), math.log(f0) + log_npp - log_foliage), math.log(b0) + log_npp - pt.log(labile + b0 * foliage))
-    high = pt.minimum(pt.minimum(math.log(m1), math.log(f1) + log_npp - log_foliage), math.log(b1) + log_npp - pt.log(labile + b1 * foliage))
+    high = pt.minimum(
+        pt.minimum(math.log(m1), math.log(f1) + log_npp - log_foliage), math.log(b1) + log_npp - pt.log(labile + b1 * foliage)
+    )
     width = high - low
     possible = width > 0
     mass = pt.exp(between("leaf_mass_area", low, high))
@@ -347,6 +351,11 @@ _DECLARED: dict[str, Any] = {
     ),
     "budgets": {"carbon": Budget(_POOLS, ("gpp",), ("reco", "fire_emission"))},
     "equilibrium": Equilibrium(("gpp", "temperature_factor"), equilibrium),
+    "coordinates": Coordinates(("f_foliage", "f_labile", "leaf_mass_area"), ("f_auto",), leaf_coordinates),
+    "date_shifts": (
+        DateShift("leaf_fall_day", ("leaf_lifespan", "leaf_fall_period"), leaf_fall_shift),
+        DateShift("leaf_onset_day", ("labile_release_period",), leaf_onset_shift),
+    ),
     "folded": ("step_length", "burned_area"),
 }
 DALEC_CDEA = ProcessModel(name="dalec_cdea", title="DALEC-CDEA (CARDAMOM 400)", step=step, **_DECLARED)

@@ -117,7 +117,9 @@ def aggregation(time: pd.DatetimeIndex, observed: np.ndarray, period: str) -> Ag
         chosen, last, when = steps, np.empty(0, dtype=int), time[steps]
     else:
         year, day = time.year.to_numpy(), time.day_of_year.to_numpy()
-        within = {"week": np.minimum((day - 1) // 7, 51), "month": time.month.to_numpy() - 1, "year": np.zeros(len(time), dtype=int)}[period]
+        within = {"week": np.minimum((day - 1) // 7, 51), "month": time.month.to_numpy() - 1, "year": np.zeros(len(time), dtype=int)}[
+            period
+        ]
         label = (year - year[0]) * {"week": 52, "month": 12, "year": 1}[period] + within
         kept, counts = np.unique(label[steps], return_counts=True)
         kept = kept[counts >= FEWEST[period]]

@@ -6,6 +6,7 @@ import pymc as pm
 import xarray as xr
 
 from lsm_bayes.calibration import InProportion, NearEquilibrium, Pooling, Stream, build_model, complete, date_prior, none, partial
+from lsm_bayes.calibration.initial import Initial
 from lsm_bayes.calibration.phenology import observed_turning_days
 from lsm_bayes.land import get
 
@@ -32,7 +33,7 @@ POOLING: dict[str, Pooling] = {
     },
     **{name: none("site") for name in ("f_foliage", "f_labile", "leaf_mass_area", "leaf_onset_day", "leaf_fall_day")},
 }
-INITIAL = {
+INITIAL: dict[str, Initial] = {
     **{pool: NearEquilibrium(0.5) for pool in ("root_carbon", "wood_carbon", "litter_carbon", "soil_carbon")},
     "foliage_carbon": InProportion("leaf_mass_area", (0.2, 10.0)),
     "labile_carbon": InProportion("leaf_mass_area", (0.2, 10.0)),

@@ -7,12 +7,13 @@ import pymc as pm
 import xarray as xr
 
 from lsm_bayes.calibration import InProportion, NearEquilibrium, Stream, build_model, date_prior
+from lsm_bayes.calibration.initial import Initial
 from lsm_bayes.calibration.phenology import observed_turning_days
 from lsm_bayes.errors import ErrorModel, Scale
 from lsm_bayes.land import get
 
 SLOW_POOLS = ("root_carbon", "wood_carbon", "litter_carbon", "soil_carbon")
-INITIAL = {
+INITIAL: dict[str, Initial] = {
     **{pool: NearEquilibrium(0.5) for pool in SLOW_POOLS},
     # Leaf and labile carbon as leaf area: their ratio to leaf mass per area is what the canopy sees.
     "foliage_carbon": InProportion("leaf_mass_area", (0.2, 10.0)),

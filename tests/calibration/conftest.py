@@ -92,7 +92,7 @@ def made_up_towers(seed: int = 1, sites: dict[str, tuple[str, str, str]] = SITES
     rng = np.random.default_rng(seed)
     time = pd.date_range(min(s[1] for s in sites.values()), f"{max(s[2] for s in sites.values())}-12-31")
     pieces = []
-    for name, (pft, first, last) in sites.items():
+    for pft, first, last in sites.values():
         own = pd.date_range(first, f"{last}-12-31")
         weather = plausible_weather(["shortwave_down", "air_temperature"], np.arange(own.size) + 0.5, 1.0, rng)
         forcing = xr.Dataset({n: ("time", v, QUANTITIES[n].attrs()) for n, v in weather.items()}, coords={"time": own})

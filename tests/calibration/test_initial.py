@@ -93,7 +93,11 @@ def test_card_says_how_pools_start(one_site: pm.Model) -> None:
     [
         ({"soil": Free()}, KeyError, "towers: unknown state 'soil'. Known: foliage_carbon, soil_carbon"),
         ({"soil_carbon": InProportion("mass", (1, 2))}, KeyError, "towers: initial soil_carbon: unknown parameter 'mass'"),
-        ({"foliage_carbon": NearEquilibrium()}, ValueError, "towers declares no equilibrium of 'foliage_carbon'; it does for soil_carbon. Use Free"),
+        (
+            {"foliage_carbon": NearEquilibrium()},
+            ValueError,
+            "towers declares no equilibrium of 'foliage_carbon'; it does for soil_carbon. Use Free",
+        ),
     ],
 )
 def test_impossible_choices_are_refused(towers: xr.Dataset, land, initial: dict, error: type[Exception], message: str) -> None:

@@ -1,6 +1,5 @@
 """Predictions: groups and dims of a result, the withheld period, the budget, and the coverage of a twin at its truth."""
 
-
 import numpy as np
 import pymc as pm
 import pytest
@@ -127,5 +126,7 @@ def test_simulated_errors_differ_between_draws_but_not_between_calls(one_site: p
 def test_model_from_elsewhere_is_refused() -> None:
     with pm.Model() as other:
         pm.Normal("x")
-    with pytest.raises(TypeError, match="prediction needs a model from lsm_bayes.calibration.build_model; this pm.Model carries no 'calibration'"):
+    with pytest.raises(
+        TypeError, match="prediction needs a model from lsm_bayes.calibration.build_model; this pm.Model carries no 'calibration'"
+    ):
         predict(other, xr.DataTree())

@@ -25,7 +25,13 @@ def test_averages_equal_a_plain_groupby(site: xr.Dataset, period: str) -> None:
     found = prepare(Stream("nee", period), [site], ["XX-Two"], [training])
     within = time.month if period == "month" else np.minimum((time.day_of_year - 1) // 7, 51)
     table = pd.DataFrame(
-        {"year": time.year, "within": within, "value": site["nee"].values, "variance": site["nee_uncertainty"].values ** 2, "training": training}
+        {
+            "year": time.year,
+            "within": within,
+            "value": site["nee"].values,
+            "variance": site["nee_uncertainty"].values ** 2,
+            "training": training,
+        }
     ).dropna()
     for part, rows in (("fitted", table[table["training"]]), ("whole", table)):
         groups = rows.groupby(["year", "within"])
@@ -55,7 +61,9 @@ def test_missing_uncertainty_of_single_days_is_the_median(site: xr.Dataset) -> N
 
 
 def test_given_uncertainty_goes_before_that_of_the_data(site: xr.Dataset) -> None:
-    found = prepare(Stream("nee", uncertainty=0.7), [site.drop_vars("nee_uncertainty")], ["XX-Two"], [np.ones(site.sizes["time"], dtype=bool)])
+    found = prepare(
+        Stream("nee", uncertainty=0.7), [site.drop_vars("nee_uncertainty")], ["XX-Two"], [np.ones(site.sizes["time"], dtype=bool)]
+    )
     np.testing.assert_array_equal(found.series[0].uncertainty, 0.7)
 
 
@@ -69,13 +77,17 @@ def test_leaf_area_has_its_own_error_model() -> None:
 def test_missing_uncertainty(towers: xr.Dataset, land, change: str) -> None:
     name = "nee_uncertainty"
     poorer = towers.drop_vars(name) if change == "dropped" else towers.assign({name: towers[name] * np.nan})
-    with pytest.raises(ValueError, match=r"stream 'nee' has no uncertainty at XX-One: .* Give Stream\('nee', uncertainty=...\) in the unit"):
+    with pytest.raises(
+        ValueError, match=r"stream 'nee' has no uncertainty at XX-One: .* Give Stream\('nee', uncertainty=...\) in the unit"
+    ):
         build_model(land, poorer, ["nee"])
 
 
 def test_stream_without_observations(towers: xr.Dataset, land) -> None:
     empty = towers.assign(nee=towers["nee"].where(towers["site"] != "XX-Six"))
-    message = "stream 'nee' at XX-Six has 0 observed days and 0 day values in the training period 2011-01-01 to 2012-12-31; leave the stream"
+    message = (
+        "stream 'nee' at XX-Six has 0 observed days and 0 day values in the training period 2011-01-01 to 2012-12-31; leave the stream"
+    )
     with pytest.raises(ValueError, match=message):
         build_model(land, empty, ["nee"])
 

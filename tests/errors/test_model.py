@@ -60,7 +60,9 @@ def series(rng: np.random.Generator, first: str, days: int):
 def test_reference_is_the_sd_about_the_season() -> None:
     time = pd.date_range("2001-01-01", "2004-12-31")
     noise = np.random.default_rng(1).normal(0, 0.4, len(time))
-    found = site_series(5 - 3 * np.cos(2 * np.pi * time.day_of_year.to_numpy() / 365.25) + noise, np.ones(len(time)), np.ones(len(time)), time, 0.0)
+    found = site_series(
+        5 - 3 * np.cos(2 * np.pi * time.day_of_year.to_numpy() / 365.25) + noise, np.ones(len(time)), np.ones(len(time)), time, 0.0
+    )
     assert found.reference == pytest.approx(0.4, rel=0.05)
     assert found.years == (2001, 4)
 

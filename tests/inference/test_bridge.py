@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lsm_bayes.inference.bridge import bridge, local_evidence
-from lsm_bayes.inference.clusters import Region, cluster_chains
+from lsm_bayes.inference.clusters import Region, cluster_draws, divide
 from lsm_bayes.inference.proposal import Proposal
 
 
@@ -57,7 +57,7 @@ def test_two_skewed_modes_are_told_apart_and_weighed():
     density = Sum(*parts)
     drawn = [part.draws(rng, 2, 1000) for part in parts]
     positions = np.concatenate([x for x, _ in drawn])
-    np.testing.assert_array_equal(cluster_chains(positions), [0, 0, 1, 1])
+    np.testing.assert_array_equal(cluster_draws(positions)[:, 0], [0, 0, 1, 1])
     flat = [x.reshape(-1, 20) for x, _ in drawn]
     for k, (part, (x, lp)) in enumerate(zip(parts, drawn, strict=True)):
         region = Region(flat, k)
@@ -78,12 +78,35 @@ def test_paths_find_the_evidence_where_the_plain_bridge_cannot():
     assert abs(paths.log_evidence - density.exact) < min(1.0, 4 * paths.error)
 
 
-def test_a_chain_that_visits_both_places_joins_them():
-    rng = np.random.default_rng(4)
+def places(rng, second):
     left, right = rng.normal(-4, 1, (400, 3)), rng.normal(4, 1, (400, 3))
-    crossing = np.where((np.arange(400) % 100 < 50)[:, None], left[::-1], right[::-1])
-    np.testing.assert_array_equal(cluster_chains(np.stack([left, right])), [0, 1])
-    np.testing.assert_array_equal(cluster_chains(np.stack([left, right, crossing])), [0, 0, 0])
+    return np.where(second[:, None], right, left)
+
+
+def test_a_chain_that_crosses_often_joins_two_places():
+    rng = np.random.default_rng(4)
+    apart = np.stack([places(rng, np.zeros(400, dtype=bool)), places(rng, np.ones(400, dtype=bool))])
+    np.testing.assert_array_equal(cluster_draws(apart)[:, 0], [0, 1])
+    often = places(rng, np.arange(400) % 20 < 10)
+    assert (cluster_draws(np.stack([*apart, often])) == 0).all()
+
+
+def test_a_chain_that_crosses_once_is_divided():
+    rng = np.random.default_rng(6)
+    second = np.arange(400) > 170
+    chains = np.stack([places(rng, np.zeros(400, dtype=bool)), places(rng, second)])
+    labels = cluster_draws(chains)
+    assert (labels[0] == 0).all()
+    np.testing.assert_array_equal(labels[1], second)
+
+
+def test_a_chain_in_one_place_is_not_divided():
+    rng = np.random.default_rng(7)
+    walk = np.zeros((1000, 20))
+    for k in range(1, 1000):
+        walk[k] = 0.98 * walk[k - 1] + np.sqrt(1 - 0.98**2) * rng.normal(size=20)
+    assert not divide(walk).any()
+    assert not divide(rng.normal(size=(1000, 60))).any()
 
 
 def test_proposal_is_normalised_and_inverts():

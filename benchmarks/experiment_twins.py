@@ -1,0 +1,153 @@
+"""Twenty DALEC twins: do 90 % intervals cover the truth, with and without the correlated error in the fit? Writes benchmarks/twins.md.
+
+Forcing of FI-Hyy 2006-2009 (or CH-Dav 2013-2016 without LSM_BAYES_DATA); truth drawn from the prior where the canopy lives; NEE and leaf area with
+errors drawn from the default error model. Run: python benchmarks/experiment_twins.py [NUMBER].
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+from lsm_bayes.models.dalec_single_site.model import INITIAL
+
+from lsm_bayes import datasets
+from lsm_bayes.calibration import Stream, build_model
+from lsm_bayes.calibration.phenology import observed_turning_days
+from lsm_bayes.calibration.priors import date_prior
+from lsm_bayes.calibration.streams import LEAF_AREA_ERROR
+from lsm_bayes.diagnostics.gates import convergence
+from lsm_bayes.errors import ErrorModel
+from lsm_bayes.errors.model import simulate_errors
+from lsm_bayes.inference import Density, find_modes, sample
+from lsm_bayes.land import get
+from lsm_bayes.simulation import simulate
+
+HERE, RESULTS = Path(__file__).parent, Path("results/twins")
+LAND = get("dalec_cdea")
+PLAIN = ErrorModel(correlation=None, discrepancy=None)
+
+
+def base():
+    """Four years of real forcing and of times at which the streams are observed."""
+    if "LSM_BAYES_DATA" in os.environ:
+        return datasets.load("fluxnet-daily-water", sites=["FI-Hyy"]).sel(time=slice("2006", "2009"))
+    data = datasets.load("ch-dav").sel(time=slice("2013", "2016"))
+    lai = data["gpp"].copy(data=np.where(np.arange(data.sizes["time"]) % 10 == 0, 2.0 + 0 * data["gpp"].values, np.nan))
+    return data.assign(lai=lai.assign_attrs(units="m2 m-2"), lai_uncertainty=(0 * lai + 0.2).assign_attrs(units="m2 m-2"))
+
+
+def model_of(data, error: ErrorModel) -> pm.Model:
+    """Calibration of one twin."""
+    table = LAND.parameter_table
+    onset, fall = observed_turning_days(data.isel(site=0))
+    priors = {
+        "leaf_onset_day": date_prior(onset, 15.0, table["leaf_onset_day"][0]),
+        "leaf_fall_day": date_prior(fall, 15.0, table["leaf_fall_day"][0]),
+    }
+    return build_model(LAND, data, [Stream("nee", error=error), Stream("lai", error=LEAF_AREA_ERROR)], initial=INITIAL, priors=priors)
+
+
+def draw_truth(model: pm.Model, density: Density, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """One draw of the prior whose canopy lives: LAI between 0.5 and 8, GPP between 1 and 8 gC m-2 d-1."""
+    record = model.calibration.records[0]
+    while True:
+        values = density.expand(density.prior_positions(1, rng))
+        one = {k: v[0] for k, v in values.items()}
+        parameters = {n: float(one[n]) for n in LAND.calibrated}
+        run = simulate(LAND, record.data, parameters, outputs=["nee", "lai", "gpp"])
+        lai, gpp = run["lai"].values, run["gpp"].values
+        last = slice(-365, None)
+        if np.isfinite(lai).all() and 0.5 < lai[last].max() < 8 and 1 < gpp[last].mean() < 8:
+            return one | {"run": run}
+
+
+def observe(data, model: pm.Model, truth, rng: np.random.Generator):
+    """Replace the observations by those of the truth."""
+    c = model.calibration
+    found = data.copy(deep=True)
+    for p in c.streams:
+        draws = {k: np.asarray(v)[None] for k, v in truth.items() if k.startswith(f"{p.name}_") and not k.endswith("_z")}
+        a = p.fitted[0]
+        _, systematic, random = simulate_errors(
+            rng, p.stream.error_model, p.name, draws, p.series[0], a.time, a.gap, p.series[0].uncertainty, 0
+        )
+        values = truth["run"][p.name].values[a.steps] + systematic[0] + random[0]
+        series = np.full(found.sizes["time"], np.nan)
+        series[a.steps] = values
+        found[p.name] = (("site", "time"), series[None], data[p.name].attrs)
+    return found
+
+
+def fit(data, truth, error: ErrorModel, seed: int) -> dict[str, object]:
+    """Calibrate one twin and say which parameters are covered."""
+    density = Density(model_of(data, error))
+    modes = find_modes(density, starts=6, seed=seed, spread={"z": 0.7})
+    tree = sample(density, draws=500, tune=600, chains=2, seed=seed, target_accept=0.9, initial=modes, cores=2, progress=False)
+    posterior = tree["posterior"].to_dataset()
+    names = list(LAND.calibrated)
+    covered, width = {}, {}
+    for n in names:
+        low, high = np.quantile(posterior[n].values, [0.05, 0.95])
+        covered[n], width[n] = bool(low <= truth[n] <= high), float(high - low)
+    figures = convergence({n: posterior[n].values for n in names})
+    return {
+        "covered": covered,
+        "width": width,
+        "rhat": float(np.nanmax(figures["rhat"])),
+        "divergences": int(tree["sample_stats"]["diverging"].sum()),
+    }
+
+
+def main(number: int) -> None:
+    """Run the twins that are not done and write the table."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    data = base()
+    template = model_of(data, ErrorModel())
+    density = Density(template)
+    for twin in range(number):
+        path = RESULTS / f"{twin:02d}.json"
+        if path.exists():
+            continue
+        started = time.perf_counter()
+        rng = np.random.default_rng([20, twin])
+        truth = draw_truth(template, density, rng)
+        seen = observe(data, template, truth, rng)
+        rows = {"default": fit(seen, truth, ErrorModel(), twin), "independent": fit(seen, truth, PLAIN, twin)}
+        path.write_text(json.dumps(rows))
+        print(
+            twin, {k: np.mean(list(v["covered"].values())) for k, v in rows.items()}, f"{time.perf_counter() - started:.0f} s", flush=True
+        )
+    done = [json.loads(p.read_text()) for p in sorted(RESULTS.glob("*.json"))]
+    lines = [
+        "# Coverage of 90 % intervals in DALEC twins",
+        "",
+        f"Made by `python benchmarks/experiment_twins.py`: {len(done)} twins, {len(LAND.calibrated)} parameters and pools each.",
+        "",
+    ]
+    lines += ["| error model of the fit | coverage, all | R-hat, median and largest | divergences |", "|---|---|---|---|"]
+    for kind in ("default", "independent"):
+        hits = np.array([list(d[kind]["covered"].values()) for d in done])
+        rhat = [d[kind]["rhat"] for d in done]
+        lines.append(
+            f"| {kind} | {hits.mean():.3f} | {np.median(rhat):.3f}, {max(rhat):.3f} | {sum(d[kind]['divergences'] for d in done)} |"
+        )
+    table = pd.DataFrame(
+        {k: np.mean([list(d[k]["covered"].values()) for d in done], axis=0) for k in ("default", "independent")},
+        index=list(LAND.calibrated),
+    )
+    lines += [
+        "",
+        "| parameter | default | independent |",
+        "|---|---|---|",
+        *(f"| {n} | {r.default:.2f} | {r.independent:.2f} |" for n, r in table.iterrows()),
+    ]
+    (HERE / "twins.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)

@@ -1,0 +1,148 @@
+"""Calibrate a model of the collection, write the report, check the gates."""
+
+import argparse
+import inspect
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lsm_bayes.commands.verb import GATE_FAILED, INTERRUPTED, Verb, add_choice_of_data, read_data
+
+if TYPE_CHECKING:
+    import pymc as pm
+    import xarray as xr
+
+RESULT = "result.zarr.zip"
+ASK_ABOVE = 3600.0  # s of expected sampling, above which a user at a terminal is asked
+SETTINGS = {
+    "draws": (2000, "draws of each chain after tuning"),
+    "tune": (1000, "tuning steps of each chain"),
+    "chains": (4, "chains"),
+    "cores": (2, "chains that run at a time"),
+    "seed": (0, "seed of everything"),
+    "starts": (24, "starts of the search for modes"),
+    "target_accept": (0.95, "acceptance that the sampler aims at"),
+}
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="model of the collection; `lsm-bayes models` lists them under Calibrations")
+    parser.add_argument("--data", required=True, metavar="NAME", help="data set (`lsm-bayes data` lists them), or a NetCDF file")
+    add_choice_of_data(parser)
+    parser.add_argument(
+        "--withheld-years", type=int, metavar="N", help="calendar years at the end that are not fitted; default: the model's"
+    )
+    for name, (value, meaning) in SETTINGS.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=type(value), default=value, metavar="N", help=f"{meaning}; default: {value}"
+        )
+    parser.add_argument(
+        "--output", "-o", required=True, metavar="FOLDER", type=Path, help=f"folder for {RESULT} and report.html; made when it is not there"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run in FOLDER; starts anew when there is none")
+    parser.add_argument("--yes", "-y", action="store_true", help="do not ask before a run of more than an hour")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from lsm_bayes import models
+
+    _check(arguments)
+    build = models.get(arguments.model).build
+    chosen = _choices(arguments, inspect.signature(build).parameters)
+    model = build(read_data(arguments), **chosen)
+    if not _agreed(model, arguments):
+        print("nothing was run")
+        return 0
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    tree = _calibrated(model, arguments)
+    if tree is None:
+        return INTERRUPTED
+    from lsm_bayes.diagnostics import check
+    from lsm_bayes.report import write_report
+
+    page = write_report(tree, arguments.output / "report.html")
+    gates = check(tree)
+    print(f"\n{gates}\n\nresult: {arguments.output / RESULT}\nreport: {page}")
+    return 0 if gates.passed else GATE_FAILED
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot work before anything is loaded."""
+    for name in ("draws", "chains", "cores", "starts"):
+        if getattr(arguments, name) < 1:
+            raise ValueError(f"--{name} is {getattr(arguments, name)}; give at least 1")
+    if not 0 < arguments.target_accept < 1:
+        raise ValueError(f"--target-accept is {arguments.target_accept:g}; give a number between 0 and 1, such as 0.95")
+    if arguments.output.exists() and not arguments.output.is_dir():
+        raise FileExistsError(f"--output {arguments.output} is a file; give a folder")
+    if not arguments.resume and (arguments.output / f"{RESULT}.rounds").exists():
+        raise FileExistsError(
+            f"{arguments.output} holds an interrupted run; go on with --resume, choose another --output, or delete the folder to start anew"
+        )
+
+
+def _choices(arguments: argparse.Namespace, accepted: Any) -> dict[str, Any]:
+    """Sites and withheld years in the words of the model's ``build``."""
+    chosen: dict[str, Any] = {}
+    if arguments.withheld_years is not None:
+        if arguments.withheld_years < 0:
+            raise ValueError(f"--withheld-years is {arguments.withheld_years}; give 0 or more")
+        chosen["withheld_years"] = arguments.withheld_years
+    if arguments.site and "sites" in accepted:
+        chosen["sites"] = arguments.site
+    elif arguments.site:
+        if len(arguments.site) > 1:
+            raise ValueError(f"{arguments.model} is fitted to one site, got --site {', '.join(arguments.site)}; run it once for each")
+        chosen["site"] = arguments.site[0]
+    return chosen
+
+
+def _agreed(model: "pm.Model", arguments: argparse.Namespace) -> bool:
+    """Say what will be fitted and what it will cost; ask before a long run at a terminal."""
+    from lsm_bayes.inference import estimate_cost
+
+    card = model.card
+    counts = ", ".join(f"{stream['observations']} of {name} ({stream['period']})" for name, stream in card["streams"].items())
+    withheld = "; none withheld" if card["period_withheld"] is None else "; withheld {} to {}".format(*card["period_withheld"])
+    print("{}\nfitted {} to {}{withheld}: {counts}".format(card["title"], *card["period_training"], withheld=withheld, counts=counts))
+    cost = estimate_cost(model, arguments.draws, arguments.tune, arguments.chains, arguments.cores, seed=arguments.seed)
+    print(f"cost of sampling: {cost}", flush=True)
+    if arguments.yes or cost.seconds < ASK_ABOVE or not sys.stdin.isatty():
+        return True
+    return input("go on? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _calibrated(model: "pm.Model", arguments: argparse.Namespace) -> "xr.DataTree | None":
+    """Run; None when the user interrupted, after saying how to go on."""
+    from lsm_bayes import posterior
+    from lsm_bayes.diagnostics.result import attribute
+
+    settings = {name: getattr(arguments, name) for name in SETTINGS}
+    store = arguments.output / RESULT
+    kept = "nothing is stored yet"
+    try:
+        tree = posterior.calibrate(model, store=store, resume=arguments.resume, progress=sys.stderr.isatty(), **settings)
+        if not (attribute(tree, "cost") or {}).get("interrupted"):
+            return tree
+        kept = f"{tree['posterior'].sizes['draw']} draws of {tree['posterior'].sizes['chain']} chains are in {store}"
+    except KeyboardInterrupt:
+        if any(arguments.output.glob(f"{RESULT}*")):
+            kept = f"what is done is kept in {arguments.output}"
+    again = [*arguments.given, *([] if arguments.resume else ["--resume"])]
+    print(f"lsm-bayes: interrupted; {kept}; go on with: {shlex.join(['lsm-bayes', *again])}", file=sys.stderr)
+    return None
+
+
+CALIBRATE = Verb(
+    "calibrate",
+    "calibrate a model and write the report",
+    (
+        "lsm-bayes calibrate dalec_single_site --data ch-dav --output results/davos",
+        "lsm-bayes calibrate dalec_single_site --data fluxnet-daily-water --site FI-Hyy --withheld-years 3 -o results/hyy",
+        "lsm-bayes calibrate dalec_single_site --data ch-dav --output results/davos --resume",
+        "lsm-bayes calibrate dalec_pft_hierarchical --data fluxnet-daily-water -o results/six --draws 500 --yes",
+    ),
+    _arguments,
+    _run,
+)

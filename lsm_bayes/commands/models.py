@@ -1,0 +1,48 @@
+"""List the models, or describe one."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from lsm_bayes.commands.verb import Verb, print_columns
+
+if TYPE_CHECKING:
+    from lsm_bayes.declare import ProcessModel
+
+
+def _models_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", nargs="?", help="process model to describe; without it, list all")
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    import lsm_bayes.models as models
+    from lsm_bayes import land
+
+    if arguments.model:
+        _describe(land.get(arguments.model))
+        return 0
+    print("Process models (lsm_bayes.land):")
+    print_columns((f"  {name}", land.get(name).title) for name in land.available())
+    if models.available():
+        print("\nCalibrations (lsm_bayes.models):")
+        print_columns((f"  {name}", title) for name, title in models.available().items())
+    return 0
+
+
+def _describe(model: "ProcessModel") -> None:
+    print(f"{model.name}: {model.title}")
+    for title, declared in (("Parameters", model.parameter_table), ("Initial states", model.state_parameters)):
+        print(f"\n{title}:")
+        header = ("  name", "default", "bounds", "unit", "level", "meaning")
+        rows = (
+            (f"  {name}", f"{default:g}", f"{p.bounds[0]:g} to {p.bounds[1]:g}", p.unit, p.level, p.description)
+            for name, (p, default) in declared.items()
+        )
+        print_columns([header, *rows])
+    for title, quantities in (("Forcing", model.forcing_quantities), ("Fluxes", model.flux_quantities)):
+        print(f"\n{title}:")
+        print_columns((f"  {name}", q.unit, q.description) for name, q in quantities.items())
+    if model.citations:
+        print("\nCitations:", *model.citations, sep="\n  ")
+
+
+MODELS = Verb("models", "list the models, or describe one", ("lsm-bayes models", "lsm-bayes models dalec_cdea"), _models_arguments, _models)
