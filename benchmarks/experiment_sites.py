@@ -33,10 +33,8 @@ def row(site: str, tree: xr.DataTree, seconds: float) -> dict[str, object]:
     modes = tree["modes"].to_dataset()
     smallest = min(g.value for n, g in gates.items() if n.startswith("effective sample size"))
     draws = tree["posterior"].sizes["chain"] * tree["posterior"].sizes["draw"]
-    annual = [
-        f"{int(y)}: {float(tree['budget']['nee'].isel(site=0).sel(year=y).mean()):.0f} ± {float(tree['budget']['nee'].isel(site=0).sel(year=y).std()):.0f}"
-        for y in tree["budget"]["year"].values[-2:]
-    ]
+    last = tree["budget"]["nee"].isel(site=0).isel(year=slice(-2, None))
+    annual = [f"{int(v.year)}: {float(v.mean()):.0f} ± {float(v.std()):.0f}" for v in last.transpose("year", ...)]
     return {
         "site": site,
         "passed": check(tree).passed,

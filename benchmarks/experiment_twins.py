@@ -1,7 +1,7 @@
 """Twenty DALEC twins: do 90 % intervals cover the truth, with and without the correlated error in the fit? Writes benchmarks/twins.md.
 
-Forcing of FI-Hyy 2006-2009 (or CH-Dav 2013-2016 without LSM_BAYES_DATA); truth drawn from the prior where the canopy lives; NEE and leaf area with
-errors drawn from the default error model. Run: python benchmarks/experiment_twins.py [NUMBER].
+Forcing of FI-Hyy 2006-2009 (or CH-Dav 2013-2016 without LSM_BAYES_DATA); truth drawn from the prior where the canopy
+lives; NEE and leaf area with errors drawn from the default error model. Run: python benchmarks/experiment_twins.py [NUMBER].
 """
 
 import json

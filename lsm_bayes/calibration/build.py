@@ -54,7 +54,8 @@ def _records(
             mask = time.year <= years[-1 - withheld_years]
         if mask.sum() < 300:
             raise ValueError(
-                f"the training period of {name} has {int(mask.sum())} days of its record {time[0]:%Y-%m-%d} to {time[-1]:%Y-%m-%d}; at least 300 are needed"
+                f"the training period of {name} has {int(mask.sum())} days of its record "
+                f"{time[0]:%Y-%m-%d} to {time[-1]:%Y-%m-%d}; at least 300 are needed"
             )
         found.append(SiteRecord(name, checked, forcing_arrays(model, checked), np.asarray(mask)))
     return found

@@ -84,7 +84,8 @@ def _stated(stream: Stream, data: xr.Dataset, site: str | None, observed: np.nda
     if name not in data or not np.isfinite(data[name].values[observed]).any():
         where = f" at {site}" if site else ""
         raise ValueError(
-            f"stream {stream.quantity!r} has no uncertainty{where}: the data have no finite {name!r}. Give Stream({stream.quantity!r}, uncertainty=...) in the "
+            f"stream {stream.quantity!r} has no uncertainty{where}: the data have no finite {name!r}. "
+            f"Give Stream({stream.quantity!r}, uncertainty=...) in the "
             "unit of the stream, or estimate it with lsm_bayes.datasets"
         )
     sd = data[name].values.astype(float)
@@ -130,8 +131,9 @@ def prepare(stream: Stream, sites: Sequence[xr.Dataset], names: Sequence[str], t
         a = aggregation(time, observed & train, stream.period)
         if a.time.size < 3:
             raise ValueError(
-                f"stream {stream.quantity!r} at {name} has {int((observed & train).sum())} observed days and {a.time.size} {stream.period} values in the training "
-                f"period {time[train][0]:%Y-%m-%d} to {time[train][-1]:%Y-%m-%d}; leave the stream or the site out, or choose another period"
+                f"stream {stream.quantity!r} at {name} has {int((observed & train).sum())} observed days and {a.time.size} {stream.period} values "
+                f"in the training period {time[train][0]:%Y-%m-%d} to {time[train][-1]:%Y-%m-%d}; "
+                "leave the stream or the site out, or choose another period"
             )
         sd = _stated(stream, data, name, observed & train)
         everything = aggregation(time, observed, stream.period)

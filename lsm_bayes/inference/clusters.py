@@ -135,6 +135,26 @@ def cluster_draws(positions: NDArray) -> NDArray:
     return labels
 
 
+def stand_for(here: NDArray, chains: tuple[int, ...]) -> tuple[NDArray, NDArray]:
+    """Choose the draws that stand for a mode: those of its chains, or, when it has none, the longest stay of a chain that crossed.
+
+    Parameters
+    ----------
+    here : numpy.ndarray of bool
+        Which draws lie in the mode, shape (chain, draw).
+    chains : tuple of int
+        Chains that lie in it wholly.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Chain and draw of each, shape (n,).
+    """
+    rows = list(chains) or [int(np.argmax(here.sum(axis=1)))]
+    chain, draw = np.nonzero(here[rows])
+    return np.array(rows)[chain], draw
+
+
 class Region:
     """The part of the space that belongs to one cluster: on its side of the border to every other.
 

@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .bridge import Evidence, local_evidence
-from .clusters import Region, cluster_draws
+from .clusters import Region, cluster_draws, stand_for
 from .modes import Modes, find_modes
 from .nuts import sample, share_out, start_from
 from .point import Density, as_density
@@ -224,7 +224,7 @@ def _weigh(density: Density, pool: Pool, seed: int, least_weight: float, known: 
     """Group the chains of a pool and weigh the groups by their evidence, heaviest first."""
     labels = cluster_draws(pool.positions)
     groups = [tuple(int(c) for c in np.flatnonzero((labels == k).all(axis=1))) for k in range(labels.max() + 1)]
-    where = [_stand_for(labels == k, group) for k, group in enumerate(groups)]
+    where = [stand_for(labels == k, group) for k, group in enumerate(groups)]
     flat = [pool.positions[rows] for rows in where]
     before = density.evaluations
 
@@ -255,13 +255,6 @@ def _weigh(density: Density, pool: Pool, seed: int, least_weight: float, known: 
     weights = np.exp(logs - np.logaddexp.reduce(logs))
     order = np.argsort(-weights)
     return [Cluster(groups[k], where[k], found[k], float(weights[k])) for k in order]
-
-
-def _stand_for(here: NDArray, chains: tuple[int, ...]) -> tuple[NDArray, NDArray]:
-    """Chain and draw of the draws that stand for a mode, given which draws lie in it."""
-    rows = list(chains) or [int(np.argmax(here.sum(axis=1)))]
-    chain, draw = np.nonzero(here[rows])
-    return np.array(rows)[chain], draw
 
 
 def weight_errors(clusters: list[Cluster], draws: int = 4000) -> NDArray:
