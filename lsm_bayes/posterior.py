@@ -13,7 +13,7 @@ from lsm_bayes.calibration.predict import predict
 from lsm_bayes.diagnostics import check
 from lsm_bayes.diagnostics.result import read_stream
 from lsm_bayes.diagnostics.scores import score
-from lsm_bayes.inference import Density, Modes, find_modes, sample_laplace, sample_prior, save
+from lsm_bayes.inference import Density, find_modes, sample_prior, save
 from lsm_bayes.inference.mixture import sample_mixture
 
 # Starts of the search for modes are dispersed beyond the prior in all coordinates: real modes were missed by 20 of 20 ordinary starts.
@@ -87,13 +87,13 @@ def calibrate(
         store=path,
         resume=resume,
     )
-    finish(model, tree, modes, draws=predictive_draws, seed=seed)
+    finish(model, tree, draws=predictive_draws, seed=seed)
     if path is not None:
         save(tree, path)
     return tree
 
 
-def finish(model: pm.Model, tree: xr.DataTree, modes: Modes | None, *, draws: int = 400, seed: int = 0) -> xr.DataTree:
+def finish(model: pm.Model, tree: xr.DataTree, *, draws: int = 400, seed: int = 0) -> xr.DataTree:
     """Add prior, predictions, the skill of each mode and the findings to a sampled tree.
 
     Parameters
@@ -102,8 +102,6 @@ def finish(model: pm.Model, tree: xr.DataTree, modes: Modes | None, *, draws: in
         From `lsm_bayes.calibration.build_model`.
     tree : xarray.DataTree
         With a ``posterior``.
-    modes : Modes, optional
-        From `lsm_bayes.inference.find_modes`.
     draws : int
         Draws to predict with.
     seed : int
@@ -116,27 +114,35 @@ def finish(model: pm.Model, tree: xr.DataTree, modes: Modes | None, *, draws: in
     """
     predict(model, tree, draws=draws, seed=seed)
     tree["prior"] = sample_prior(model, draws=2000, seed=seed)["prior"]
-    if modes is not None and "modes" in tree:
-        tree["modes"] = xr.DataTree(tree["modes"].to_dataset().merge(_mode_skill(model, tree, modes, seed), compat="override", join="left"))
+    if "modes" in tree.children:
+        tree["modes"] = xr.DataTree(_mode_skill(model, tree, seed))
     card = dict(model.card)
     card["findings"] = findings(tree, card)
     tree.attrs["model_card"] = json.dumps(card)
     return tree
 
 
-def _mode_skill(model: pm.Model, tree: xr.DataTree, modes: Modes, seed: int) -> xr.Dataset:
-    """CRPS of the withheld part of each stream under the Laplace approximation of each mode."""
-    number = min(len(modes.laplace), tree["modes"].sizes.get("mode", 0), 4)
-    found: dict[str, np.ndarray] = {}
-    for k in range(number):
-        approximate = sample_laplace(model, modes.laplace[k], draws=200, seed=seed)
-        predict(model, approximate, draws=100, seed=seed)
-        for name in tree["observed_data"].data_vars:
-            table = score(read_stream(approximate, str(name)))
-            withheld = table[(table["period"] == "withheld") & (table["step"].isin(["daily", "native"]))]
+def _mode_skill(model: pm.Model, tree: xr.DataTree, seed: int) -> xr.Dataset:
+    """CRPS of the withheld part of each stream from the draws of each mode that was sampled."""
+    table = tree["modes"].to_dataset()
+    if "mode" not in table.dims or "mode" not in tree["sample_stats"].data_vars:
+        return table
+    posterior = tree["posterior"].to_dataset().stack(sample=("chain", "draw"))
+    member = tree["sample_stats"]["mode"].stack(sample=("chain", "draw")).values
+    for k in np.unique(member):
+        chosen = posterior.isel(sample=member == k).isel(sample=slice(None, None, max(1, int((member == k).sum() // 200))))
+        draws = chosen.drop_vars(["sample", "chain", "draw"]).rename(sample="draw").expand_dims(chain=[0])
+        draws = draws.assign_coords(draw=np.arange(draws.sizes["draw"]))
+        one = predict(model, xr.DataTree.from_dict({"/posterior": draws}), draws=200, seed=seed)
+        for name in one["observed_data"].data_vars:
+            scores = score(read_stream(one, str(name)))
+            withheld = scores[(scores["period"] == "withheld") & scores["step"].isin(["daily", "native"])]
             if len(withheld):
-                found.setdefault(f"withheld_crps_{name}", np.full(tree["modes"].sizes["mode"], np.nan))[k] = withheld["crps"].mean()
-    return xr.Dataset({n: ("mode", v) for n, v in found.items()})
+                column = f"withheld_crps_{name}"
+                if column not in table:
+                    table[column] = ("mode", np.full(table.sizes["mode"], np.nan))
+                table[column][int(k)] = withheld["crps"].mean()
+    return table
 
 
 def findings(tree: xr.DataTree, card: Mapping[str, Any]) -> dict[str, str]:

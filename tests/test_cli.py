@@ -309,8 +309,11 @@ def test_interrupted_run_tells_how_to_go_on(result: xr.DataTree, runs, towers: P
     assert not (folder / "report.html").exists()
 
 
-def test_interrupted_run_is_not_begun_anew_unasked(runs, result: xr.DataTree, towers: Path, fails, tmp_path: Path, capsys) -> None:
-    (tmp_path / f"{RESULT}.rounds").mkdir()
+@pytest.mark.parametrize("left", [f"{RESULT}.rounds", RESULT])
+def test_interrupted_run_is_not_begun_anew_unasked(
+    left: str, runs, result: xr.DataTree, towers: Path, fails, tmp_path: Path, capsys
+) -> None:
+    (tmp_path / left).mkdir()
     done = runs(result)
     assert "holds an interrupted run; go on with --resume, choose another --output" in fails(
         "calibrate", "any", "--data", towers, "-o", tmp_path

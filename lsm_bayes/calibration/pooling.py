@@ -4,7 +4,7 @@ Parameters live on a standard normal scale that their prior maps into the bounds
 one for each site or type, partial pooling is a group mean plus deviations with an inferred spread (non-centred).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -145,6 +145,24 @@ class Groups:
         if block.ndim == 1:
             return block[:, None] * np.ones((1, len(self.sites)))
         return block if pooling.over == "site" else block[:, self.pft_of_site]
+
+    def member(self, row: Any, pooling: Pooling) -> Callable[[Pooling], Any]:
+        """Return a function that gives a row in the shape of another pooling.
+
+        Parameters
+        ----------
+        row : tensor
+            0-d, (pft,) or (site,).
+        pooling : Pooling
+            Its pooling.
+
+        Returns
+        -------
+        callable
+            ``f(other)``: expanded to sites where `other` is by site and the row by type, else as it is.
+        """
+        by_type = self.several and pooling.over == "pft"
+        return lambda other: row[self.pft_of_site] if by_type and other.over == "site" else row
 
     def dim(self, pooling: Pooling) -> str | None:
         """Name of the dimension of the stored values, None for a 0-d value."""

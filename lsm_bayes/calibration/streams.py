@@ -131,8 +131,8 @@ def prepare(stream: Stream, sites: Sequence[xr.Dataset], names: Sequence[str], t
         a = aggregation(time, observed & train, stream.period)
         if a.time.size < 3:
             raise ValueError(
-                f"stream {stream.quantity!r} at {name} has {int((observed & train).sum())} observed days and {a.time.size} {stream.period} values "
-                f"in the training period {time[train][0]:%Y-%m-%d} to {time[train][-1]:%Y-%m-%d}; "
+                f"stream {stream.quantity!r} at {name} has {int((observed & train).sum())} observed days and "
+                f"{a.time.size} {stream.period} values in the training period {time[train][0]:%Y-%m-%d} to {time[train][-1]:%Y-%m-%d}; "
                 "leave the stream or the site out, or choose another period"
             )
         sd = _stated(stream, data, name, observed & train)

@@ -83,7 +83,7 @@ def add_parameters(c: Calibration) -> Table:
         if not rest:
             continue
         physical = _physical(c, rest, z if len(rest) == len(names) else z[np.array([names.index(n) for n in rest])], pooling)
-        single |= {n: physical[i] for i, n in enumerate(rest)}
+        single |= {n: c.groups.member(physical[i], pooling) for i, n in enumerate(rest)}
         for i, name in enumerate(rest):
             if isinstance(c.initial.get(name, Free()), Free) and name not in shifts:
                 pm.Deterministic(name, physical[i], dims=c.groups.dim(pooling))
@@ -112,7 +112,8 @@ def _grouped(c: Calibration) -> tuple[str, ...]:
     choices = {c.pooling[n] for n in found.parameters}
     needed = {c.pooling[n] for n in found.needs if n not in c.fixed}
     as_declared = all(c.priors[n] == Prior() for n in found.parameters)
-    alike = len(choices) == 1 and all(p in choices or p.kind == "complete" for p in needed)
+    # Values by site can use values of any other pooling, expanded to sites.
+    alike = len(choices) == 1 and (next(iter(choices)).over == "site" or all(p in choices or p.kind == "complete" for p in needed))
     return found.parameters if as_declared and (alike or not c.groups.several) else ()
 
 
@@ -121,7 +122,7 @@ def _add_grouped(c: Calibration, joint: Mapping[str, tuple[Any, Pooling]], singl
     assert found is not None  # _grouped has seen it
     names = list(joint)
     pooling = joint[names[0]][1]
-    known = {n: pt.constant(c.fixed[n], dtype="float64") if n in c.fixed else single[n] for n in found.needs}
+    known = {n: pt.constant(c.fixed[n], dtype="float64") if n in c.fixed else single[n](pooling) for n in found.needs}
     cdf = {n: prior_maps.standard_cdf(z) for n, (z, _) in joint.items()}
     values, log_density = found.function(cdf, known, {n: c.process_model.parameter_table[n][0].bounds for n in names})
     pm.Potential("coordinates_prior", pt.sum(log_density))

@@ -76,7 +76,9 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--target-accept is {arguments.target_accept:g}; give a number between 0 and 1, such as 0.95")
     if arguments.output.exists() and not arguments.output.is_dir():
         raise FileExistsError(f"--output {arguments.output} is a file; give a folder")
-    if not arguments.resume and (arguments.output / f"{RESULT}.rounds").exists():
+    # Draws that are stored without a report were not predicted with yet.
+    begun = (arguments.output / RESULT).exists() and not (arguments.output / "report.html").exists()
+    if not arguments.resume and (begun or (arguments.output / f"{RESULT}.rounds").exists()):
         raise FileExistsError(
             f"{arguments.output} holds an interrupted run; go on with --resume, choose another --output, or delete the folder to start anew"
         )
@@ -107,7 +109,7 @@ def _agreed(model: "pm.Model", arguments: argparse.Namespace) -> bool:
     withheld = "; none withheld" if card["period_withheld"] is None else "; withheld {} to {}".format(*card["period_withheld"])
     print("{}\nfitted {} to {}{withheld}: {counts}".format(card["title"], *card["period_training"], withheld=withheld, counts=counts))
     cost = estimate_cost(model, arguments.draws, arguments.tune, arguments.chains, arguments.cores, seed=arguments.seed)
-    print(f"cost of sampling: {cost}", flush=True)
+    print(f"cost of sampling: {cost}; the search for modes and the evidence of each come on top", flush=True)
     if arguments.yes or cost.seconds < ASK_ABOVE or not sys.stdin.isatty():
         return True
     return input("go on? [y/N] ").strip().lower() in ("y", "yes")

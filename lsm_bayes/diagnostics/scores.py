@@ -235,6 +235,6 @@ def _score_step(stream: Stream, k: int, site: str, step: str) -> list[dict[str, 
             {"stream": stream.name, "site": site, "step": step, "period": period, "unit": known.unit(stream.unit)}
             | model
             | {f"climatology_{key}": reference[key] for key in ("crps", "coverage_90", "nse")}
-            | {"crps_skill": 1 - on_both / reference["crps"]}
+            | {"crps_skill": 1 - on_both / reference["crps"] if reference["crps"] > 0 else np.nan}
         )
     return rows

@@ -10,8 +10,8 @@ from lsm_bayes.calibration.initial import Initial
 from lsm_bayes.calibration.phenology import observed_turning_days
 from lsm_bayes.land import get
 
-SITES = ("DE-Hai", "US-MMS", "FI-Hyy", "RU-Fyo", "FR-Pue", "DE-Tha")
-YEARS = ("2006", "2009")  # what the water set has at all of them
+SITES = ("DE-Hai", "US-MMS", "FI-Hyy", "RU-Fyo", "FR-Pue", "US-Ton")
+YEARS = ("2006", "2009")  # what the water set has at all of them; DE-Tha begins in 2008
 
 POOLING: dict[str, Pooling] = {
     "temperature_exponent": complete(),

@@ -58,7 +58,7 @@ def build(data: xr.Dataset, site: str | None = None, *, streams: Sequence[Stream
     Returns
     -------
     pymc.Model
-        27 parameters and initial pools, and those of the error models.
+        23 parameters and initial pools, and those of the error models.
 
     Raises
     ------

@@ -122,3 +122,24 @@ def test_interrupted_round_goes_on(pair, tmp_path, monkeypatch):
 def test_errors_say_what_to_do(pair, change, text):
     with pytest.raises(ValueError, match=text):
         sample_mixture(*pair, **{**QUICK, **change})
+
+
+def test_a_chain_that_crossed_shows_a_mode_and_is_set_aside(pair, monkeypatch):
+    calls = []
+
+    def crossing(*arguments, **named):
+        tree = sample(*arguments, **named)
+        calls.append(named["chains"])
+        if len(calls) == 1:  # the chain in the far mode came there from the near one
+            for name in ("posterior", "sample_stats", "unconstrained"):
+                for variable in tree[name].to_dataset().data_vars.values():
+                    variable.values[0, :300] = variable.values[1, :300]
+        return tree
+
+    monkeypatch.setattr(mixture, "sample", crossing)
+    tree = sample_mixture(*pair, seed=1, **QUICK)
+    table = tree["modes"].to_dataset()
+    assert calls == [4, 3]  # one more in the near mode, two in the far one
+    assert attribute(tree, "cost")["chains_that_crossed"] == 1
+    assert list(table["chains"].values) == [4, 2]
+    np.testing.assert_allclose(table["weight"], [0.8, 0.2], atol=0.02)
