@@ -9,19 +9,21 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
-from lsm_bayes.calibration.predict import predict
+from lsm_bayes.calibration.predict import calibration_of, predict
+from lsm_bayes.declare import Prior
 from lsm_bayes.diagnostics import check
 from lsm_bayes.diagnostics.result import read_stream
 from lsm_bayes.diagnostics.scores import score
-from lsm_bayes.inference import Density, find_modes, sample_prior, save
+from lsm_bayes.inference import Density, find_modes, save
 from lsm_bayes.inference.mixture import sample_mixture
+from lsm_bayes.inference.point import as_density
 
 # Starts of the search for modes are dispersed beyond the prior in all coordinates: real modes were missed by 20 of 20 ordinary starts.
 DISPERSION = 0.7
 
 
 def calibrate(
-    model: pm.Model,
+    model: pm.Model | Density,
     *,
     starts: int = 24,
     draws: int = 2000,
@@ -39,8 +41,8 @@ def calibrate(
 
     Parameters
     ----------
-    model : pymc.Model
-        From `lsm_bayes.calibration.build_model`.
+    model : pymc.Model or Density
+        From `lsm_bayes.calibration.build_model`, or compiled from it.
     starts : int
         Starts of the search for modes.
     draws, tune, chains, cores : int
@@ -63,8 +65,13 @@ def calibrate(
     xarray.DataTree
         Groups as in ArviZ, with ``modes``, ``forcing`` and ``budget``; the model card in ``attrs`` carries the findings: parameters that
         press against a bound. Print ``lsm_bayes.diagnostics.check(tree)`` before calling it a posterior.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When the search for modes was interrupted; what it has finished is kept for `resume`.
     """
-    density = Density(model)
+    density = as_density(model)
     path = Path(store) if store is not None else None
     modes = find_modes(
         density,
@@ -74,6 +81,8 @@ def calibrate(
         store=path.with_name(path.name + ".modes") if path is not None else None,
         progress=progress,
     )
+    if modes.interrupted:
+        raise KeyboardInterrupt
     tree = sample_mixture(
         density,
         modes,
@@ -87,13 +96,13 @@ def calibrate(
         store=path,
         resume=resume,
     )
-    finish(model, tree, draws=predictive_draws, seed=seed)
+    finish(density, tree, draws=predictive_draws, seed=seed)
     if path is not None:
         save(tree, path)
     return tree
 
 
-def finish(model: pm.Model, tree: xr.DataTree, *, draws: int = 400, seed: int = 0) -> xr.DataTree:
+def finish(model: pm.Model | Density, tree: xr.DataTree, *, draws: int = 400, seed: int = 0) -> xr.DataTree:
     """Add prior, predictions, the skill of each mode and the findings to a sampled tree.
 
     Parameters
@@ -112,14 +121,34 @@ def finish(model: pm.Model, tree: xr.DataTree, *, draws: int = 400, seed: int = 
     xarray.DataTree
         The same tree.
     """
+    density = as_density(model)
+    model = density.model
     predict(model, tree, draws=draws, seed=seed)
-    tree["prior"] = sample_prior(model, draws=2000, seed=seed)["prior"]
+    tree["prior"] = xr.DataTree(_prior(density, tree["posterior"].to_dataset(), seed))
     if "modes" in tree.children:
         tree["modes"] = xr.DataTree(_mode_skill(model, tree, seed))
-    card = dict(model.card)
+    card = dict(model.card)  # set by build_model
     card["findings"] = findings(tree, card)
     tree.attrs["model_card"] = json.dumps(card)
     return tree
+
+
+def _prior(density: Density, posterior: xr.Dataset, seed: int, draws: int = 2000) -> xr.Dataset:
+    """Draws of the prior of what the posterior holds. Parameters with coordinates of their own are log-uniform in their box by design."""
+    rng = np.random.default_rng([seed, 1])
+    values = density.expand(density.prior_positions(draws, rng))
+    c = calibration_of(density.model)
+    own = c.process_model.coordinates.parameters if c.process_model.coordinates is not None else ()
+    found = {}
+    for name, v in posterior.data_vars.items():
+        if str(name) not in values:
+            continue
+        array = values[str(name)]
+        if name in own and c.priors[str(name)] == Prior():
+            low, high = c.process_model.parameter_table[str(name)][0].bounds
+            array = np.exp(rng.uniform(np.log(low), np.log(high), array.shape))
+        found[str(name)] = (v.dims, array[None])
+    return xr.Dataset(found, coords={k: w for k, w in posterior.coords.items() if k not in ("chain", "draw")})
 
 
 def _mode_skill(model: pm.Model, tree: xr.DataTree, seed: int) -> xr.Dataset:

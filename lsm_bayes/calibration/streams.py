@@ -10,6 +10,7 @@ import xarray as xr
 
 from lsm_bayes.errors.model import ErrorModel, Scale, SiteSeries, site_series
 from lsm_bayes.observations.aggregation import Aggregation, aggregation
+from lsm_bayes.vocabulary import parse_unit, quantity
 
 LEAF_AREA_ERROR = ErrorModel(structural=Scale(1.0), envelope=0.0, correlation=None, discrepancy=None)
 
@@ -77,6 +78,17 @@ def _mean_uncertainty(a: Aggregation, sd: np.ndarray) -> np.ndarray:
     return np.sqrt(np.add.reduceat(sd[a.steps] ** 2, first)) / count
 
 
+def _in_unit(data: xr.Dataset, name: str, quantity_name: str) -> np.ndarray:
+    """Values of a variable; its unit has to be that of the vocabulary, because priors and reports are in it."""
+    found, wanted = data[name].attrs.get("units"), quantity(quantity_name).unit
+    if found is None or (found != wanted and parse_unit(str(found)) != parse_unit(wanted)):
+        raise ValueError(
+            f"{name!r} has units {found!r} where {wanted!r} is needed; convert it with lsm_bayes.vocabulary.convert, or read it with "
+            "lsm_bayes.datasets.from_xarray, which does"
+        )
+    return data[name].values.astype(float)
+
+
 def _stated(stream: Stream, data: xr.Dataset, site: str | None, observed: np.ndarray) -> np.ndarray:
     name = f"{stream.quantity}_uncertainty"
     if stream.uncertainty is not None:
@@ -88,7 +100,7 @@ def _stated(stream: Stream, data: xr.Dataset, site: str | None, observed: np.nda
             f"Give Stream({stream.quantity!r}, uncertainty=...) in the "
             "unit of the stream, or estimate it with lsm_bayes.datasets"
         )
-    sd = data[name].values.astype(float)
+    sd = _in_unit(data, name, stream.quantity)
     # A missing uncertainty of single values is replaced by the median of the stated ones.
     return np.where(np.isfinite(sd), sd, np.nanmedian(sd[observed]))
 
@@ -117,7 +129,7 @@ def prepare(stream: Stream, sites: Sequence[xr.Dataset], names: Sequence[str], t
     KeyError
         When the data have no such variable.
     ValueError
-        When nothing was observed in the training period, or no uncertainty is known.
+        When a unit is missing or not that of the vocabulary, when nothing was observed in the training period, or no uncertainty is known.
     """
     fitted, whole, series, values, uncertainties = [], [], [], [], []
     for data, name, train in zip(sites, names, training, strict=True):
@@ -125,7 +137,7 @@ def prepare(stream: Stream, sites: Sequence[xr.Dataset], names: Sequence[str], t
             raise KeyError(
                 f"stream {stream.quantity!r} is not in the data of {name}; they have {', '.join(sorted(map(str, data.data_vars)))}"
             )
-        observed_values = data[stream.quantity].values.astype(float)
+        observed_values = _in_unit(data, stream.quantity, stream.quantity)
         observed = np.isfinite(observed_values)
         time = pd.DatetimeIndex(data["time"].values)
         a = aggregation(time, observed & train, stream.period)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
+    from lsm_bayes.inference import Density
+
 RESULT = "result.zarr.zip"
 ASK_ABOVE = 3600.0  # s of expected sampling, above which a user at a terminal is asked
 SETTINGS = {
@@ -51,11 +53,15 @@ def _run(arguments: argparse.Namespace) -> int:
     build = models.get(arguments.model).build
     chosen = _choices(arguments, inspect.signature(build).parameters)
     model = build(read_data(arguments), **chosen)
-    if not _agreed(model, arguments):
+    from lsm_bayes.inference import Density
+
+    print(_fitted(model))
+    density = Density(model)
+    if not _agreed(density, arguments):
         print("nothing was run")
         return 0
     arguments.output.mkdir(parents=True, exist_ok=True)
-    tree = _calibrated(model, arguments)
+    tree = _calibrated(density, arguments)
     if tree is None:
         return INTERRUPTED
     from lsm_bayes.diagnostics import check
@@ -100,22 +106,25 @@ def _choices(arguments: argparse.Namespace, accepted: Any) -> dict[str, Any]:
     return chosen
 
 
-def _agreed(model: "pm.Model", arguments: argparse.Namespace) -> bool:
-    """Say what will be fitted and what it will cost; ask before a long run at a terminal."""
-    from lsm_bayes.inference import estimate_cost
-
+def _fitted(model: "pm.Model") -> str:
     card = model.card
     counts = ", ".join(f"{stream['observations']} of {name} ({stream['period']})" for name, stream in card["streams"].items())
     withheld = "; none withheld" if card["period_withheld"] is None else "; withheld {} to {}".format(*card["period_withheld"])
-    print("{}\nfitted {} to {}{withheld}: {counts}".format(card["title"], *card["period_training"], withheld=withheld, counts=counts))
-    cost = estimate_cost(model, arguments.draws, arguments.tune, arguments.chains, arguments.cores, seed=arguments.seed)
+    return "{}\nfitted {} to {}{withheld}: {counts}".format(card["title"], *card["period_training"], withheld=withheld, counts=counts)
+
+
+def _agreed(density: "Density", arguments: argparse.Namespace) -> bool:
+    """Say what it will cost; ask before a long run at a terminal."""
+    from lsm_bayes.inference import estimate_cost
+
+    cost = estimate_cost(density, arguments.draws, arguments.tune, arguments.chains, arguments.cores, seed=arguments.seed)
     print(f"cost of sampling: {cost}; the search for modes and the evidence of each come on top", flush=True)
     if arguments.yes or cost.seconds < ASK_ABOVE or not sys.stdin.isatty():
         return True
     return input("go on? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _calibrated(model: "pm.Model", arguments: argparse.Namespace) -> "xr.DataTree | None":
+def _calibrated(density: "Density", arguments: argparse.Namespace) -> "xr.DataTree | None":
     """Run; None when the user interrupted, after saying how to go on."""
     from lsm_bayes import posterior
     from lsm_bayes.diagnostics.result import attribute
@@ -124,7 +133,7 @@ def _calibrated(model: "pm.Model", arguments: argparse.Namespace) -> "xr.DataTre
     store = arguments.output / RESULT
     kept = "nothing is stored yet"
     try:
-        tree = posterior.calibrate(model, store=store, resume=arguments.resume, progress=sys.stderr.isatty(), **settings)
+        tree = posterior.calibrate(density, store=store, resume=arguments.resume, progress=sys.stderr.isatty(), **settings)
         if not (attribute(tree, "cost") or {}).get("interrupted"):
             return tree
         kept = f"{tree['posterior'].sizes['draw']} draws of {tree['posterior'].sizes['chain']} chains are in {store}"
