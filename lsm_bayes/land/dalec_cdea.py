@@ -263,16 +263,18 @@ def leaf_coordinates(
 ) -> tuple[dict[str, Any], Any]:
     """Sample leaf area gained per GPP in place of the allocation fractions.
 
-    The canopy sees only ``a_f = (1 - f_auto) f_foliage / LCMA`` and ``a_l = (1 - f_auto) (1 - f_foliage) f_labile / LCMA``. Their sum is tight
-    in the posterior and their ratio is what is left: both get fixed intervals; the leaf mass per area (LCMA) is loose and takes
-    what the bounds leave. The map between the logarithms has Jacobian one.
+    The canopy sees only ``a_f = (1 - f_auto) f_foliage / LCMA`` and ``a_l = (1 - f_auto) (1 - f_foliage) f_labile / LCMA``. What GPP knows
+    is their sum times the canopy efficiency: that product and the ratio get fixed intervals; the leaf mass per area (LCMA) is loose
+    and takes what the bounds leave. The map between the logarithms has Jacobian one. Where no leaf area is observed, the sum by itself
+    traded off against the canopy efficiency (rank correlation -0.96 at CH-Dav, effective sample size 213 of 20,000 draws).
 
     Parameters
     ----------
     cdf : mapping
-        Uniform numbers for ``f_foliage`` (a_f / a_l), ``f_labile`` (a_f + a_l) and ``leaf_mass_area``.
+        Uniform numbers for ``f_foliage`` (a_f / a_l), ``f_labile`` ((a_f + a_l) times canopy efficiency) and
+        ``leaf_mass_area``.
     known : mapping
-        ``f_auto``.
+        ``f_auto`` and ``canopy_efficiency``.
     bounds : mapping
         Bounds of the three.
 
@@ -290,8 +292,9 @@ def leaf_coordinates(
     log_npp = pt.log(npp)
     log_ratio = between("f_foliage", math.log(f0 / ((1 - f0) * b1)), math.log(f1 / ((1 - f1) * b0)))
     # 0.2 and 0.8: the least and the largest NPP as a fraction of GPP.
-    log_sum = between("f_labile", math.log(b0 * 0.2 * (1 - f1) / m1), math.log(0.8 * (f1 + b1 * (1 - f0)) / m0))
-    log_labile = log_sum - pt.softplus(log_ratio)
+    # 5 and 50: the bounds of the canopy efficiency.
+    log_product = between("f_labile", math.log(5.0 * b0 * 0.2 * (1 - f1) / m1), math.log(50.0 * 0.8 * (f1 + b1 * (1 - f0)) / m0))
+    log_labile = log_product - pt.log(known["canopy_efficiency"]) - pt.softplus(log_ratio)
     log_foliage = log_ratio + log_labile
     foliage, labile = pt.exp(log_foliage), pt.exp(log_labile)
     low = pt.maximum(pt.maximum(math.log(m0), math.log(f0) + log_npp - log_foliage), math.log(b0) + log_npp - pt.log(labile + b0 * foliage))
@@ -351,7 +354,7 @@ _DECLARED: dict[str, Any] = {
     ),
     "budgets": {"carbon": Budget(_POOLS, ("gpp",), ("reco", "fire_emission"))},
     "equilibrium": Equilibrium(("gpp", "temperature_factor"), equilibrium),
-    "coordinates": Coordinates(("f_foliage", "f_labile", "leaf_mass_area"), ("f_auto",), leaf_coordinates),
+    "coordinates": Coordinates(("f_foliage", "f_labile", "leaf_mass_area"), ("f_auto", "canopy_efficiency"), leaf_coordinates),
     "date_shifts": (
         DateShift("leaf_fall_day", ("leaf_lifespan", "leaf_fall_period"), leaf_fall_shift),
         DateShift("leaf_onset_day", ("labile_release_period",), leaf_onset_shift),
