@@ -188,7 +188,7 @@ def _error_draws(stream: str, thinned: xr.Dataset, site: int) -> dict[str, np.nd
             v = thinned[name]
             if "site" in v.dims:
                 v = v.isel(site=site)
-            values = v.values
+            values = v.transpose("chain", "draw", ...).values
             found[str(name)] = values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
     return found or {"": np.zeros(thinned.sizes["chain"] * thinned.sizes["draw"])}
 
