@@ -80,7 +80,9 @@ def _mean_uncertainty(a: Aggregation, sd: np.ndarray) -> np.ndarray:
 
 def _in_unit(data: xr.Dataset, name: str, quantity_name: str) -> np.ndarray:
     """Values of a variable; its unit has to be that of the vocabulary, because priors and reports are in it."""
-    found, wanted = data[name].attrs.get("units"), quantity(quantity_name).unit
+    wanted = quantity(quantity_name).unit
+    # An uncertainty that came out of arithmetic has lost its unit; it is that of its stream.
+    found = data[name].attrs.get("units", wanted if name != quantity_name else None)
     if found is None or (found != wanted and parse_unit(str(found)) != parse_unit(wanted)):
         raise ValueError(
             f"{name!r} has units {found!r} where {wanted!r} is needed; convert it with lsm_bayes.vocabulary.convert, or read it with "
