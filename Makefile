@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml setup.py tools/bootstrap.sh
 
 demo: $(INSTALLED)  ## calibrate DALEC-CDEA at Davos and write the report (10 minutes)
 	.venv/bin/lsm-bayes calibrate dalec_single_site --data ch-dav --output results/demo \
-		--starts 12 --draws 5000 --target-accept 0.9 $(ARGS)
+		--starts 12 --draws 3000 --target-accept 0.9 $(ARGS)
 
 demo-sites: $(INSTALLED)  ## calibrate six sites of three PFTs together; needs LSM_BAYES_DATA (45 minutes)
 	.venv/bin/lsm-bayes calibrate dalec_pft_hierarchical --data fluxnet-daily-water --output results/demo-sites $(ARGS)
