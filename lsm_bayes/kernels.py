@@ -38,15 +38,33 @@ def _inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     return njit(function, forceinline=True, fastmath=FASTMATH, error_model="numpy", **lane_math.SHORT)
 
 
-def _operation(instruction: Instruction) -> tuple[Callable[..., Any], str]:
-    """Return the inlined Numba function of an instruction, and a string that changes when its meaning does."""
-    replaced = lane_math.REPLACED.get(type(instruction.op))
+def inlined_operation(op: Any, node: Any) -> tuple[Callable[..., Any], str]:
+    """Inlined Numba function of a scalar operation.
+
+    Parameters
+    ----------
+    op : pytensor.scalar.ScalarOp
+        The operation.
+    node : Apply
+        Its application to scalars.
+
+    Returns
+    -------
+    tuple of function and str
+        Function of numbers, and a string that changes when its meaning does.
+
+    Raises
+    ------
+    TypeError
+        When PyTensor has no Numba form that can be cached.
+    """
+    replaced = lane_math.REPLACED.get(type(op))
     if replaced is not None:
-        return replaced, f"{type(instruction.op).__name__}/{lane_math.VERSION}"
-    function, key = numba_funcify_and_cache_key(instruction.op, node=instruction.node)
+        return replaced, f"{type(op).__name__}/{lane_math.VERSION}"
+    function, key = numba_funcify_and_cache_key(op, node=node)
     if key is None:
-        raise TypeError(f"PyTensor has no Numba form of {instruction.op} that can be cached; write the step without it")
-    dtypes = ",".join(v.dtype for v in (*instruction.node.inputs, *instruction.node.outputs))
+        raise TypeError(f"PyTensor has no Numba form of {op} that can be cached; write the step without it")
+    dtypes = ",".join(v.dtype for v in (*node.inputs, *node.outputs))
     return _inlined(function.py_func), f"{key}/{dtypes}"
 
 
@@ -61,7 +79,7 @@ class Source:
 
     def operation(self, instruction: Instruction) -> str:
         """Name under which the operation of an instruction can be called."""
-        function, key = _operation(instruction)
+        function, key = inlined_operation(instruction.op, instruction.node)
         if key not in self._operations:
             name = f"op{len(self._operations)}"
             self._operations[key] = name

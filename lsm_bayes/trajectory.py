@@ -53,8 +53,8 @@ def _numba_kernel(op: _KernelOp, node: Apply, **_: Any) -> tuple[Callable[..., A
     return numba_njit(unpacked), f"{kernel.key}-only"
 
 
-def _tensor(ndim: int) -> Any:
-    return pt.tensor(dtype="float64", shape=(None,) * ndim)
+def _tensor(*shape: int | None) -> Any:
+    return pt.tensor(dtype="float64", shape=shape)
 
 
 class Trajectory(_KernelOp):
@@ -104,13 +104,23 @@ class Trajectory(_KernelOp):
                 f"a trajectory takes parameters, initial states and {self.program.n_columns} column arrays "
                 f"with {wanted} dimensions, got {got}"
             )
-        return Apply(self, inputs, [_tensor(3) for _ in range(1 + self.program.n_flux_arrays)])
+        members, n = inputs[0].type.shape[1], inputs[2].type.shape[1]
+        states = _tensor(inputs[1].type.shape[0], None if n is None else self._kept(n), members)
+        return Apply(
+            self, inputs, [states, *(_tensor(k, inputs[2 + i].type.shape[1], members) for i, k in enumerate(self.program.flux_sizes))]
+        )
+
+    def _kept(self, n: Any) -> Any:
+        """Count the kept states of n steps."""
+        return n + 1 if self.keep == 1 else (n + self.keep - 1) // self.keep + 1
 
     def infer_shape(self, node: Apply, shapes: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Shapes of the outputs from those of the inputs."""
         members, n = shapes[0][1], shapes[2][1]
-        kept = n + 1 if self.keep == 1 else (n + self.keep - 1) // self.keep + 1
-        return [(shapes[1][0], kept, members), *((size, shapes[2 + i][1], members) for i, size in enumerate(self.program.flux_sizes))]
+        return [
+            (shapes[1][0], self._kept(n), members),
+            *((size, shapes[2 + i][1], members) for i, size in enumerate(self.program.flux_sizes)),
+        ]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Which inputs gradients flow to."""
@@ -181,7 +191,14 @@ class TrajectoryVJP(_KernelOp):
     def make_node(self, *inputs: Any) -> Apply:
         """Apply to symbolic inputs."""
         n = self.trajectory.program.n_columns if self.trajectory.forcing_gradient else 0
-        return Apply(self, [pt.as_tensor(v, dtype="float64") for v in inputs], [_tensor(2), _tensor(2), *(_tensor(3) for _ in range(n))])
+        given = [pt.as_tensor(v, dtype="float64") for v in inputs]
+        parameter, states, members = (
+            given[0].type.shape[0],
+            given[1 + self.trajectory.program.n_columns].type.shape[0],
+            given[0].type.shape[1],
+        )
+        columns = [_tensor(*c.type.shape[:2], members) for c in given[1 : 1 + n]]
+        return Apply(self, given, [_tensor(parameter, members), _tensor(states, members), *columns])
 
 
 class TrajectoryJVP(_KernelOp):
@@ -214,9 +231,8 @@ class TrajectoryJVP(_KernelOp):
 
     def make_node(self, *inputs: Any) -> Apply:
         """Apply to symbolic inputs."""
-        return Apply(
-            self, [pt.as_tensor(v, dtype="float64") for v in inputs], [_tensor(3) for _ in range(1 + self.trajectory.program.n_flux_arrays)]
-        )
+        given = [pt.as_tensor(v, dtype="float64") for v in inputs]
+        return Apply(self, given, [_tensor(None, None, None) for _ in range(1 + self.trajectory.program.n_flux_arrays)])
 
 
 def columns_of(program: Program | NestedProgram, forcing: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -30,6 +30,8 @@ BARRIER = 0.5
 """Dip of the log-posterior on the straight line between two end points (nats) above which they are different modes."""
 DECREMENT = 0.01
 """Newton decrement (posterior standard deviations) at which a climb has converged."""
+MOST_REDRAWS = 20
+"""Tries to replace a start that has no finite log-posterior."""
 GAIN = 1e-3
 """Gain of a whitened burst (nats) below which a climb has converged."""
 
@@ -78,7 +80,7 @@ def start_positions(
     given: NDArray | Sequence[Mapping[str, object]] | None = None,
     spread: Mapping[str, float] | None = None,
 ) -> NDArray:
-    """Choose the starting points of a search: prior draws, dispersed further where asked.
+    """Choose the starting points of a search: prior draws, dispersed further where asked, and redrawn where nothing is finite.
 
     Parameters
     ----------
@@ -113,11 +115,35 @@ def start_positions(
     for name, sd in (spread or {}).items():
         where = density.slices[name]
         positions[1::2, where] += sd * rng.standard_normal(positions[1::2, where].shape)
+    positions = _made_finite(density, positions, rng)
     if given is not None:
         rows = [np.asarray(p, dtype="float64") if not isinstance(p, Mapping) else density.flatten(p) for p in given]
         if any(row.shape != (density.dimension,) for row in rows):
             raise ValueError(f"Start points must have {density.dimension} unconstrained values each, got {[row.shape for row in rows]}.")
         positions = np.concatenate([rows, positions])[: max(number, len(rows))]
+    return positions
+
+
+def _made_finite(density: Density, positions: NDArray, rng: np.random.Generator) -> NDArray:
+    """Replace positions without a log-posterior: by other prior draws, then by points ever nearer to their median.
+
+    A model of many sites has no finite simulation as soon as one of its sites has none, so most of its prior draws are of no use.
+
+    Returns
+    -------
+    numpy.ndarray
+        Positions, shape (number, D).
+    """
+    bad = [k for k, row in enumerate(positions) if not np.isfinite(density(row)[0])]
+    for _ in range(MOST_REDRAWS):
+        if not bad:
+            return positions
+        positions[bad] = density.prior_positions(len(bad), rng)
+        bad = [k for k in bad if not np.isfinite(density(positions[k])[0])]
+    centre = np.median(positions, axis=0)
+    for _ in range(MOST_REDRAWS):
+        positions[bad] = centre + 0.8 * (positions[bad] - centre)
+        bad = [k for k in bad if not np.isfinite(density(positions[k])[0])]
     return positions
 
 

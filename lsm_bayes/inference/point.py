@@ -14,13 +14,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import nutpie
 import pymc as pm
 import pytensor.tensor as pt
 from numpy.typing import NDArray
 from nutpie.sample import CompiledModel
 from pymc.initial_point import make_initial_point_fn
 from pytensor.graph.replace import graph_replace
+
+from .compiled import compile_model
 
 Vector = NDArray[np.float64]
 
@@ -66,8 +67,7 @@ class Density:
             raise ValueError(f"Free variables {discrete} are not continuous, so the model has no gradient. Marginalise or observe them.")
         started = time.perf_counter()
         self.model = model
-        # An empty var_names keeps deterministics out of the sampler's loop: they are evaluated once, for the draws that are kept.
-        self.compiled = nutpie.compile_pymc_model(model, backend="numba", var_names=[])
+        self.compiled = compile_model(model)
         self.compile_seconds = time.perf_counter() - started
         self.evaluations = self.failures = 0
         value_names, slices, shapes = self.compiled.shape_info

@@ -1,0 +1,213 @@
+"""Compile the log-density of a PyMC model, with its gradient, for nutpie and for calls from Python.
+
+The first choice is one function with loops (`lsm_bayes.inference.loops`); models with an array of unknown shape are compiled
+operation by operation, as nutpie does it.
+"""
+
+import ctypes
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numba
+import numpy as np
+import nutpie
+import pymc as pm
+import pytensor
+import pytensor.tensor as pt
+from numba import carray, types
+from nutpie.compile_pymc import CompiledPyMCModel, address_as_void_pointer
+from pymc.initial_point import make_initial_point_fn
+from pytensor.compile.mode import Mode, get_mode
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.replace import clone_replace
+from pytensor.graph.rewriting.utils import rewrite_graph
+from pytensor.graph.traversal import ancestors
+from pytensor.link.numba.cache import compile_numba_function_src
+
+from lsm_bayes.trajectory import Trajectory
+
+from .loops import Written, write_density
+from .views import Unwritable
+
+DOUBLES = types.CPointer(types.double)
+LOGP = types.int64(types.uint64, DOUBLES, DOUBLES, DOUBLES, types.voidptr)
+EXPAND = types.int64(types.uint64, types.uint64, DOUBLES, DOUBLES, types.voidptr)
+# Fusion, in-place work and native scalars are what the loops do themselves.
+REWRITES = get_mode("NUMBA").excluding("fusion", "inplace", "fuse_indexed_into_elemwise", "add_mul_fusion", "BlasOpt")
+
+
+def flat_graph(model: pm.Model) -> tuple[FunctionGraph, dict[str, tuple[int, ...]]]:
+    """Log-density and gradient of a model as functions of one flat vector.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        Any model whose free variables are continuous.
+
+    Returns
+    -------
+    FunctionGraph and dict of str to tuple of int
+        The graph, data as constants; and the shape of each value variable.
+    """
+    values = [model.rvs_to_values[rv] for rv in model.free_RVs]
+    known = {v.name: v.type.shape for v in values}
+    if any(n is None for shape in known.values() for n in shape):
+        known = {n: np.shape(x) for n, x in model.initial_point(0).items()}
+    shapes = {v.name: tuple(int(n) for n in known[v.name]) for v in values}
+    fixed = {v: pt.tensor(v.name, dtype=v.dtype, shape=shapes[v.name]) for v in values}
+    logp = model.logp()
+    data = {v: pt.constant(np.array(v.get_value())) for v in ancestors([logp]) if isinstance(v, SharedVariable)}
+    logp = clone_replace([logp], {**fixed, **data}, rebuild_strict=False)[0]
+    inner = FunctionGraph(list(fixed.values()), [logp], clone=False)
+    rewrite_graph(inner, include=("canonicalize", "stabilize"))
+    rewrite_graph(inner, include=("merge",))
+    merge_runs(inner)
+    gradients = pt.grad(inner.outputs[0], inner.inputs, disconnected_inputs="ignore")
+    gradient = pt.concatenate([pt.as_tensor(g, allow_xtensor_conversion=True).ravel() for g in gradients])
+    sizes = [int(np.prod(shape, dtype=int)) for shape in shapes.values()]
+    position = pt.tensor("position", dtype="float64", shape=(sum(sizes),))
+    replace, start = {}, 0
+    for v, size in zip(inner.inputs, sizes, strict=True):
+        replace[v] = position[start : start + size].reshape(shapes[v.name]).astype(v.dtype)
+        start += size
+    outputs = clone_replace([inner.outputs[0], gradient], replace, rebuild_strict=False)
+    graph = FunctionGraph([position], outputs, clone=False)
+    with pytensor.config.change_flags(cxx=""):  # constant folding needs no C compiler
+        REWRITES.optimizer.rewrite(graph)
+    return graph, shapes
+
+
+def merge_runs(graph: FunctionGraph) -> None:
+    """Replace equal inputs of process model runs, and runs with equal inputs, by one, in place.
+
+    Each term of a log-density has its own copy of the process model, rewritten in its own way, so that comparing graphs does not find
+    them equal. Each copy would get an adjoint of its own. Equal inputs are known by their values at random points.
+
+    Parameters
+    ----------
+    graph : FunctionGraph
+        Log-density before its gradient is taken.
+    """
+    runs = [n for n in graph.toposort() if isinstance(n.op, Trajectory)]
+    rng = np.random.default_rng(0)
+    stand_in = {o: o.type() for n in runs for o in n.outputs}
+    varying = list(dict.fromkeys(v for n in runs for v in n.inputs if not isinstance(v, Constant)))
+    inside = clone_replace(varying, stand_in, rebuild_strict=False)
+    evaluate = pytensor.function([*graph.inputs, *stand_in.values()], inside, mode=Mode("py", None), on_unused_input="ignore")
+    # Two points: at one, bounds may hide a difference.
+    points = [[scale * rng.standard_normal(v.type.shape) for v in graph.inputs] for scale in (0.1, 0.3)]
+    outputs = {n: [[rng.random(o.type.shape) for o in n.outputs] for _ in points] for n in runs}
+    same: dict[Variable, Variable] = {}
+    run_of: dict[Apply, Apply] = {n: n for n in runs}
+    for _ in runs:  # an input may wait for the outputs of an earlier run
+        found = [evaluate(*x, *(y for n in runs for y in outputs[run_of[n]][k])) for k, x in enumerate(points)]
+        values = {v: [f[i] for f in found] for i, v in enumerate(varying)}
+        same = {
+            v: next(w for w in varying[: i + 1] if v.type == w.type and _all_equal(values[v], values[w])) for i, v in enumerate(varying)
+        }
+        run_of = {
+            n: next(m for m in runs if m.op == n.op and [same.get(v, v) for v in m.inputs] == [same.get(v, v) for v in n.inputs])
+            for n in runs
+        }
+    pairs = [(v, w) for v, w in same.items() if v is not w]
+    pairs += [(o, p) for n, m in run_of.items() if n is not m for o, p in zip(n.outputs, m.outputs, strict=True)]
+    graph.replace_all(pairs)
+
+
+def _all_equal(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    return all(np.allclose(a, b, rtol=1e-10, atol=0.0, equal_nan=False) for a, b in zip(first, second, strict=True))
+
+
+def _cfunc(written: Written) -> Any:
+    scope = {**written.scope, "carray": carray, "address_as_void_pointer": address_as_void_pointer}
+    function = compile_numba_function_src(written.text, "density", scope, cache_key=written.key)
+    return numba.cfunc(LOGP, cache=written.key is not None, error_model="numpy")(function)
+
+
+def _copy(dim: Any, expanded: Any, x_: Any, out_: Any, data_: Any) -> Any:
+    x, out = carray(x_, (dim,)), carray(out_, (dim,))
+    out[:] = x
+    return 0
+
+
+class _Call:
+    """The compiled function with NumPy arrays, for use from Python."""
+
+    def __init__(self, function: Any, dimension: int, data: np.ndarray) -> None:
+        self._function = function.ctypes
+        self._dimension = dimension
+        self._data = ctypes.c_void_p(data.ctypes.data)
+
+    def __call__(self, position: np.ndarray) -> tuple[float, np.ndarray]:
+        gradient, value = np.empty(self._dimension), np.empty(1)
+        double = ctypes.POINTER(ctypes.c_double)
+        code = self._function(
+            self._dimension,
+            position.ctypes.data_as(double),
+            gradient.ctypes.data_as(double),
+            value.ctypes.data_as(double),
+            self._data,
+        )
+        return (float(value[0]), gradient) if code == 0 else (np.nan, np.full(self._dimension, np.nan))
+
+
+def compile_model(model: pm.Model) -> CompiledPyMCModel:
+    """Compile a model for nutpie.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        Any model whose free variables are continuous.
+
+    Returns
+    -------
+    nutpie.compile_pymc.CompiledPyMCModel
+        ``logp_func(position)`` gives log-density and gradient; deterministics are not part of it.
+    """
+    graph, shapes = flat_graph(model)
+    try:
+        written = write_density(graph)
+    except Unwritable:
+        # An empty var_names keeps deterministics out of the sampler's loop: they are evaluated once, for the draws that are kept.
+        return nutpie.compile_pymc_model(model, backend="numba", var_names=[])
+    function = _cfunc(written)
+    expand = numba.cfunc(EXPAND)(_copy)
+    # The arrays have to outlive the model; user_data points to them.
+    data = np.array([t.ctypes.data for t in written.tables], dtype=np.uint64)
+    dimension = sum(int(np.prod(s, dtype=int)) for s in shapes.values())
+    names, slices, start = list(shapes), [], 0
+    for shape in shapes.values():
+        size = int(np.prod(shape, dtype=int))
+        slices.append(slice(start, start + size))
+        start += size
+    return CompiledPyMCModel(
+        dims={},
+        _n_dim=dimension,
+        _coords={},
+        _shapes=dict(shapes),
+        compiled_logp_func=function,
+        compiled_expand_func=expand,
+        initial_point_func=_initial_point(model, shapes),
+        shared_data={str(k): t for k, t in enumerate(written.tables)},
+        shared_var_keys={},
+        user_data=data,
+        n_expanded=dimension,
+        shape_info=(names, slices, list(shapes.values())),
+        logp_func=_Call(function, dimension, data),
+        expand_func=expand,
+        reparameterized_names=[],
+    )
+
+
+def _initial_point(model: pm.Model, shapes: Iterable[str]) -> Callable[[int], np.ndarray]:
+    made: list[Any] = []  # compiled when first asked for: most runs start from modes
+
+    def point(seed: int) -> np.ndarray:
+        if not made:
+            made.append(make_initial_point_fn(model=model, jitter_rvs=set(model.free_RVs), return_transformed=True))
+        found = made[0](seed)
+        return np.concatenate([np.ravel(found[n]) for n in shapes]).astype("float64")
+
+    return point
