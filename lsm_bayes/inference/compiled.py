@@ -121,7 +121,8 @@ def _all_equal(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
 
 
 def _cfunc(written: Written) -> Any:
-    scope = {**written.scope, "carray": carray, "address_as_void_pointer": address_as_void_pointer}
+    # The name: Numba imports the module of a function that it loads from its cache.
+    scope = {**written.scope, "__name__": __name__, "carray": carray, "address_as_void_pointer": address_as_void_pointer}
     function = compile_numba_function_src(written.text, "density", scope, cache_key=written.key)
     return numba.cfunc(LOGP, cache=written.key is not None, error_model="numpy")(function)
 

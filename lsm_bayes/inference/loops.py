@@ -175,6 +175,10 @@ class _Writer:
             return f"{arguments[1]} if {arguments[0]} else {arguments[2]}"
         if kind is scalar.IsNan:
             return PREFIX[kind].format(*arguments)
+        if kind is scalar.Cast and out != "bool" and not dtypes[0].startswith("float"):
+            return arguments[0]
+        if kind is scalar.Mul or (kind in INFIX and kind is not scalar.TrueDiv and out != "bool"):
+            return INFIX[kind].join(arguments)  # whole numbers are exact as doubles
         if out != "float64":
             raise Unwritable(f"{op} works on {dtypes} and gives {out}")
         if kind in INFIX:
@@ -316,7 +320,7 @@ class _Writer:
             self.split(node)
         elif isinstance(op, CumOp) and op.mode == "add" and op.axis is not None:
             self.running(node)
-        elif isinstance(op, CAReduce) and type(op.scalar_op) in REDUCED and _dtype(out) == "float64" == _dtype(node.inputs[0]):
+        elif isinstance(op, CAReduce) and type(op.scalar_op) in REDUCED and _dtype(node.inputs[0]) in REALS:
             self.reduce(node)
         elif isinstance(op, IncSubtensor) and (indices := constant_indices(node, 2)) is not None:
             self.increment(node, indices)

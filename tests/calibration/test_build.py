@@ -10,6 +10,8 @@ from pytensor.graph.replace import graph_replace
 from lsm_bayes.calibration import Stream, build_model, none
 from lsm_bayes.errors import ErrorModel
 from lsm_bayes.inference import Density
+from lsm_bayes.inference.compiled import flat_graph
+from lsm_bayes.trajectory import Trajectory, TrajectoryVJP
 
 
 def relative_gradient_error(density: Density, seed: int) -> float:
@@ -70,3 +72,11 @@ def test_a_site_among_others_has_the_density_that_it_has_alone(towers: xr.Datase
             np.testing.assert_allclose(whole[s][starts[s] : starts[s] + each.size], each, rtol=1e-8)
             starts[s] += each.size
     assert starts == {s: v.size for s, v in whole.items()}
+
+
+def test_each_run_of_the_process_model_has_one_adjoint(one_site: pm.Model, three_sites: pm.Model) -> None:
+    """PyMC gives every term of the log-density a copy of the process model of its own."""
+    # Sites of another record length run apart; the equilibrium takes a run of its own.
+    for model, expected in ((one_site, 2), (three_sites, 4)):
+        nodes = [n.op for n in flat_graph(model)[0].apply_nodes]
+        assert [sum(isinstance(op, kind) for op in nodes) for kind in (Trajectory, TrajectoryVJP)] == [expected, expected]
