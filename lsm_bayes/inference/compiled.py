@@ -5,6 +5,7 @@ operation by operation, as nutpie does it.
 """
 
 import ctypes
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -34,8 +35,10 @@ from .views import Unwritable
 DOUBLES = types.CPointer(types.double)
 LOGP = types.int64(types.uint64, DOUBLES, DOUBLES, DOUBLES, types.voidptr)
 EXPAND = types.int64(types.uint64, types.uint64, DOUBLES, DOUBLES, types.voidptr)
-# Fusion, in-place work and native scalars are what the loops do themselves.
-REWRITES = get_mode("NUMBA").excluding("fusion", "inplace", "fuse_indexed_into_elemwise", "add_mul_fusion", "BlasOpt")
+# Fusion and in-place work are what the loops do themselves; the distributor takes a quarter of the time and gains nothing.
+REWRITES = get_mode("NUMBA").excluding(
+    "fusion", "inplace", "fuse_indexed_into_elemwise", "add_mul_fusion", "BlasOpt", "local_greedy_distributor"
+)
 
 
 def flat_graph(model: pm.Model) -> tuple[FunctionGraph, dict[str, tuple[int, ...]]]:
@@ -51,11 +54,39 @@ def flat_graph(model: pm.Model) -> tuple[FunctionGraph, dict[str, tuple[int, ...
     FunctionGraph and dict of str to tuple of int
         The graph, data as constants; and the shape of each value variable.
     """
+    # Constant folding needs no C compiler, and nobody reads where an intermediate was made.
+    with pytensor.config.change_flags(cxx="", traceback__limit=0):
+        return _flat_graph(model, value_shapes(model))
+
+
+def value_shapes(model: pm.Model) -> dict[str, tuple[int, ...]]:
+    """Shapes of the value variables of a model, by name.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        The model.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        From types and coordinates where these say it, for evaluating the model takes a compilation.
+    """
+    found: dict[str, tuple[int | None, ...]] = {}
+    for rv in model.free_RVs:
+        value = model.rvs_to_values[rv]
+        dims = model.named_vars_to_dims.get(rv.name, ())
+        coords = [model.coords.get(d) if d is not None else None for d in dims]
+        plain = model.rvs_to_transforms[rv] is None and len(coords) == value.ndim
+        by_dims = [len(c) if plain and c is not None else None for c in coords] if plain else [None] * value.ndim
+        found[value.name] = tuple(n if n is not None else m for n, m in zip(value.type.shape, by_dims, strict=True))
+    if any(n is None for shape in found.values() for n in shape):
+        found = {n: np.shape(x) for n, x in model.initial_point(0).items()}
+    return {n: tuple(int(k) for k in shape if k is not None) for n, shape in found.items()}
+
+
+def _flat_graph(model: pm.Model, shapes: dict[str, tuple[int, ...]]) -> tuple[FunctionGraph, dict[str, tuple[int, ...]]]:
     values = [model.rvs_to_values[rv] for rv in model.free_RVs]
-    known = {v.name: v.type.shape for v in values}
-    if any(n is None for shape in known.values() for n in shape):
-        known = {n: np.shape(x) for n, x in model.initial_point(0).items()}
-    shapes = {v.name: tuple(int(n) for n in known[v.name]) for v in values}
     fixed = {v: pt.tensor(v.name, dtype=v.dtype, shape=shapes[v.name]) for v in values}
     logp = model.logp()
     data = {v: pt.constant(np.array(v.get_value())) for v in ancestors([logp]) if isinstance(v, SharedVariable)}
@@ -74,8 +105,7 @@ def flat_graph(model: pm.Model) -> tuple[FunctionGraph, dict[str, tuple[int, ...
         start += size
     outputs = clone_replace([inner.outputs[0], gradient], replace, rebuild_strict=False)
     graph = FunctionGraph([position], outputs, clone=False)
-    with pytensor.config.change_flags(cxx=""):  # constant folding needs no C compiler
-        REWRITES.optimizer.rewrite(graph)
+    REWRITES.optimizer.rewrite(graph)
     return graph, shapes
 
 
@@ -170,7 +200,8 @@ def compile_model(model: pm.Model) -> CompiledPyMCModel:
     graph, shapes = flat_graph(model)
     try:
         written = write_density(graph)
-    except Unwritable:
+    except Unwritable as reason:
+        warnings.warn(f"the log-density is compiled operation by operation, which takes minutes for a calibration: {reason}", stacklevel=2)
         # An empty var_names keeps deterministics out of the sampler's loop: they are evaluated once, for the draws that are kept.
         return nutpie.compile_pymc_model(model, backend="numba", var_names=[])
     function = _cfunc(written)

@@ -17,6 +17,7 @@ import numpy as np
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
+from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar import basic as scalar
 from pytensor.scalar.basic import ScalarType
 from pytensor.tensor.basic import Alloc, Join, MakeVector, ScalarFromTensor, Split, TensorFromScalar
@@ -39,6 +40,7 @@ PREFIX: dict[type, str] = {
     scalar.Reciprocal: "1.0 / {0}",
     scalar.Identity: "{0}",
     scalar.IsNan: "{0} != {0}",
+    scalar.IsInf: "True if {0} == np.inf else {0} == -np.inf",
 }
 LOGICAL: dict[type, str] = {
     scalar.AND: "({1} if {0} else False)",
@@ -46,10 +48,13 @@ LOGICAL: dict[type, str] = {
     scalar.Invert: "(False if {0} else True)",
 }
 MEMORY = "w"
+FLOATS = ("float64", "float32")  # single precision is computed in double
 REALS = ("float64", "float32", "int8", "int16", "int32", "int64", "uint8", "bool")
 REDUCED: dict[type, tuple[str, str]] = {
     scalar.Add: ("0.0", "{0} + {1}"),
     scalar.Mul: ("1.0", "{0} * {1}"),
+    scalar.AND: ("1.0", "{0} if {1} else 0.0"),
+    scalar.OR: ("0.0", "1.0 if {1} else {0}"),
     scalar.Maximum: ("-np.inf", "{0} if {0} > {1} else ({0} if {0} != {0} else {1})"),
     scalar.Minimum: ("np.inf", "{0} if {0} < {1} else ({0} if {0} != {0} else {1})"),
 }
@@ -163,7 +168,7 @@ class _Writer:
         dtypes = [_dtype(v) for v in node.inputs]
         if out not in REALS or any(d not in REALS for d in dtypes):
             raise Unwritable(f"{op} works on {dtypes}")
-        if kind is scalar.Cast and out == "float64":
+        if kind is scalar.Cast and out in FLOATS:
             return f"float({arguments[0]})"
         if kind is scalar.Second and dtypes[1] == out:
             return arguments[1]
@@ -171,19 +176,19 @@ class _Writer:
             return f"{arguments[0]} {COMPARED[kind]} {arguments[1]}"
         if kind in LOGICAL and set(dtypes) == {"bool"} and len(dtypes) <= 2:
             return LOGICAL[kind].format(*arguments)
-        if kind is scalar.Switch and out == "float64":
+        if kind is scalar.Switch and out in FLOATS:
             return f"{arguments[1]} if {arguments[0]} else {arguments[2]}"
-        if kind is scalar.IsNan:
+        if kind in (scalar.IsNan, scalar.IsInf):
             return PREFIX[kind].format(*arguments)
         if kind is scalar.Cast and out != "bool" and not dtypes[0].startswith("float"):
             return arguments[0]
         if kind is scalar.Mul or (kind in INFIX and kind is not scalar.TrueDiv and out != "bool"):
             return INFIX[kind].join(arguments)  # whole numbers are exact as doubles
-        if out != "float64":
+        if out not in (*FLOATS, "bool"):
             raise Unwritable(f"{op} works on {dtypes} and gives {out}")
         if kind in INFIX:
             return INFIX[kind].join(arguments)
-        if kind in PREFIX:
+        if kind in PREFIX and out in FLOATS:
             return PREFIX[kind].format(*arguments)
         dtypes = ["float64"] * len(dtypes)
         scalar_node = op.make_node(*[ScalarType(d)() for d in dtypes])
@@ -295,6 +300,8 @@ class _Writer:
             self._views[out] = self.view(node.inputs[0])
         elif isinstance(op, Elemwise) and len(node.outputs) == 1:
             self.elementwise(node)
+        elif isinstance(op, CheckAndRaise):
+            self.checked(node)
         elif isinstance(op, DimShuffle):
             self._views[out] = self.view(node.inputs[0]).ordered(op.new_order, shape_of(out))
         elif isinstance(op, Subtensor) and (indices := constant_indices(node, 1)) is not None:
@@ -320,7 +327,7 @@ class _Writer:
             self.split(node)
         elif isinstance(op, CumOp) and op.mode == "add" and op.axis is not None:
             self.running(node)
-        elif isinstance(op, CAReduce) and type(op.scalar_op) in REDUCED and _dtype(node.inputs[0]) in REALS:
+        elif _reduces(node):
             self.reduce(node)
         elif isinstance(op, IncSubtensor) and (indices := constant_indices(node, 2)) is not None:
             self.increment(node, indices)
@@ -337,7 +344,7 @@ class _Writer:
             client = clients[0][0]
             same = isinstance(client.op, Elemwise | CAReduce) and len(client.outputs) == 1
             over = shape_of(client.inputs[0] if isinstance(client.op, CAReduce) else client.outputs[0]) if same else None
-            written = not isinstance(client.op, CAReduce) or type(client.op.scalar_op) in REDUCED
+            written = not isinstance(client.op, CAReduce) or _reduces(client)
             if over == shape and written:
                 for v in node.inputs:
                     if v not in self._deferred:
@@ -345,6 +352,18 @@ class _Writer:
                 self._deferred[out] = node
                 return
         self._views[out] = self.materialise(out, lambda indices, body: self.compute(node, indices, body))
+
+    def checked(self, node: Apply) -> None:
+        """Give NaN where a condition does not hold: samplers reject it, and an exception cannot leave compiled code."""
+        value, *conditions = node.inputs
+
+        def compute(indices: Sequence[str], body: list[str]) -> str:
+            found = self.element(value, indices, body)
+            for c in conditions:
+                found = f"({found} if {self.element(c, [], body)} else np.nan)"
+            return found
+
+        self._views[node.outputs[0]] = self.materialise(node.outputs[0], compute)
 
     def join(self, node: Apply) -> None:
         out, start = node.outputs[0], 0
@@ -439,6 +458,13 @@ class _Writer:
             self.arrays.append(flat)
             where = View(flat, 0, c_strides(shape_of(v)), shape_of(v))
             self._views[v] = where if shape_of(v) else self.number(where.element([]))
+
+
+def _reduces(node: Apply) -> bool:
+    if not isinstance(node.op, CAReduce) or type(node.op.scalar_op) not in REDUCED:
+        return False
+    dtype = _dtype(node.inputs[0])
+    return dtype == "bool" if isinstance(node.op.scalar_op, scalar.AND | scalar.OR) else dtype in REALS
 
 
 def _literal(data: Any) -> str:
