@@ -9,6 +9,8 @@ Members are the last dimension everywhere, time the one before.
 from lsm_bayes.kernels import CHUNK, Kernel, Source
 from lsm_bayes.programs import Program
 
+SIZES = ("n = column.shape[1]", "members = parameter.shape[1]")
+
 
 def _results(names: list[str]) -> str:
     return f"    return ({', '.join(names)},)"
@@ -38,15 +40,8 @@ def forward(program: Program, lanes: bool, keep: int = 1) -> Kernel:
     """
     if keep != 1 and keep % CHUNK:
         raise ValueError(f"states are kept at every step or at multiples of {CHUNK} steps, got {keep}")
-    s = Source()
-    s.include("run", program.forward(lanes, keep))
     names = ["states", *(["written"] if program.fluxes else [])]
-    s.add(
-        "def trajectory(parameter, initial, column):",
-        f"    {', '.join(names)}, last = run(parameter, initial, column, column.shape[1], parameter.shape[1])",
-        _results(names),
-    )
-    return s.kernel("trajectory")
+    return program.forward(lanes, keep).with_signature("trajectory", ["parameter", "initial", "column"], SIZES, names)
 
 
 def adjoint(program: Program, lanes: bool, keep: int, *, flux_bar: bool, state_bar: bool, column_bar: bool) -> Kernel:
@@ -68,39 +63,36 @@ def adjoint(program: Program, lanes: bool, keep: int, *, flux_bar: bool, state_b
     Kernel
         ``trajectory_vjp(parameter, column, states, [flux_bar], [state_bar])``.
     """
-    s = Source()
-    s.include("back", program.adjoint(lanes, flux_bar, state_bar and keep == 1, column_bar))
+    back = program.adjoint(lanes, flux_bar, state_bar and keep == 1, column_bar)
     given = [*(["flux_bar"] if flux_bar else []), *(["state_bar"] if state_bar else [])]
-    bars = ["column_bar"] if column_bar else []
-    s.add(
-        f"def trajectory_vjp({', '.join(['parameter', 'column', 'states', *given])}):",
-        "    n = column.shape[1]",
-        "    members = parameter.shape[1]",
-        "    carried = " + ("state_bar[:, state_bar.shape[1] - 1, :].copy()" if state_bar else "np.zeros((states.shape[0], members))"),
-    )
+    at_end = "state_bar[:, state_bar.shape[1] - 1, :].copy()" if state_bar else "np.zeros((history.shape[0], members))"
     if keep == 1:
-        # The roles follow the order of the recurrence: column, history, flux_bar, state_bar.
-        arguments = ["parameter", "carried", "column", "states", *given]
-        s.add(f"    {', '.join([*bars, 'total', 'carried'])} = back({', '.join(arguments)}, n, members)")
-    else:
-        s.include("run", program.forward(lanes))
-        s.add(
-            "    total = np.zeros((parameter.shape[0], members))",
-            *(["    column_bar = np.empty((column.shape[0], n, members))"] if column_bar else []),
-        )
-        s.add(
-            f"    for segment in range((n + {keep - 1}) // {keep} - 1, -1, -1):",
-            f"        start = segment * {keep}",
-            f"        stop = min(n, start + {keep})",
-        )
-        s.add("        forcing = column[:, start:stop, :]")
-        unused = ["written", "last"] if program.fluxes else ["last"]
-        s.add(f"        {', '.join(['history', *unused])} = run(parameter, states[:, segment, :].copy(), forcing, stop - start, members)")
-        arguments = ["parameter", "carried", "forcing", "history", *(["flux_bar[:, start:stop, :]"] if flux_bar else [])]
-        targets = [*(["part_bar"] if column_bar else []), "part", "carried"]
-        s.add(f"        {', '.join(targets)} = back({', '.join(arguments)}, stop - start, members)")
-        s.add("        total += part", *(["        column_bar[:, start:stop, :] = part_bar"] if column_bar else []))
-        s.add(*(["        carried += state_bar[:, segment, :]"] if state_bar else []))
+        results = ["sums", "last", *(["written"] if column_bar else [])]
+        return back.with_signature("trajectory_vjp", ["parameter", "column", "history", *given], [*SIZES, f"initial = {at_end}"], results)
+    bars = ["column_bar"] if column_bar else []
+    s = Source()
+    s.include("back", back)
+    s.include("run", program.forward(lanes))
+    s.add(
+        f"def trajectory_vjp({', '.join(['parameter', 'column', 'history', *given])}):",
+        *(f"    {line}" for line in SIZES),
+        f"    carried = {at_end}",
+        "    total = np.zeros((parameter.shape[0], members))",
+        *(["    column_bar = np.empty((column.shape[0], n, members))"] if column_bar else []),
+    )
+    s.add(
+        f"    for segment in range((n + {keep - 1}) // {keep} - 1, -1, -1):",
+        f"        start = segment * {keep}",
+        f"        stop = min(n, start + {keep})",
+    )
+    s.add("        forcing = column[:, start:stop, :]")
+    unused = ["written", "last"] if program.fluxes else ["last"]
+    s.add(f"        {', '.join(['states', *unused])} = run(parameter, history[:, segment, :].copy(), forcing, stop - start, members)")
+    arguments = ["parameter", "carried", "forcing", "states", *(["flux_bar[:, start:stop, :]"] if flux_bar else [])]
+    targets = [*(["part_bar"] if column_bar else []), "part", "carried"]
+    s.add(f"        {', '.join(targets)} = back({', '.join(arguments)}, stop - start, members)")
+    s.add("        total += part", *(["        column_bar[:, start:stop, :] = part_bar"] if column_bar else []))
+    s.add(*(["        carried += state_bar[:, segment, :]"] if state_bar else []))
     s.add(_results(["total", "carried", *bars]))
     return s.kernel("trajectory_vjp")
 

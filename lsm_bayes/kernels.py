@@ -131,6 +131,32 @@ class Kernel:
         exec(compile(self.text, f"<{self.name}>", "exec"), self.scope, local)  # generated, see Source
         return local[self.name]
 
+    def with_signature(self, name: str, arguments: Sequence[str], before: Sequence[str], returned: Sequence[str]) -> "Kernel":
+        """Give the same loop another signature.
+
+        Without a call in between: LLVM would optimise the loop again in each function that calls it.
+
+        Parameters
+        ----------
+        name : str
+            Name of the new function.
+        arguments : sequence of str
+            Its arguments.
+        before : sequence of str
+            Statements that make the arguments of this kernel from them.
+        returned : sequence of str
+            Which results of this kernel are returned, by their names in the loop.
+
+        Returns
+        -------
+        Kernel
+            The new kernel.
+        """
+        _, *body, _ = self.text.rstrip("\n").split("\n")
+        lines = [f"def {name}({', '.join(arguments)}):", *(f"    {line}" for line in before), *body, f"    return ({', '.join(returned)},)"]
+        text = "\n".join(lines) + "\n"
+        return Kernel(name, text, self.scope, hashlib.sha256(f"{text}{self.key}".encode()).hexdigest())
+
     def inner(self) -> Callable[..., Any]:
         """Return a Numba function that other kernels call."""
         return njit(self.python(), fastmath=FASTMATH, error_model="numpy")
