@@ -204,6 +204,9 @@ def _finished(density: Density, store: Path, draws: int) -> xr.DataTree:
     tree = load(store)
     if attribute(tree, "data_hash") != data_hash(density.model):
         raise ValueError(f"{store.name} belongs to another model: its data_hash differs. Give another store.")
+    position, lp = tree["unconstrained"]["position"].values[0, -1], float(tree["sample_stats"]["lp"].values[0, -1])
+    if position.size != density.dimension or not density.agrees(position, lp):
+        raise ValueError(f"{store.name} belongs to another model: the log-density of its last draw differs. Give another store.")
     if tree["posterior"].sizes["draw"] < draws:
         raise ValueError(
             f"{store.name} is finished with {tree['posterior'].sizes['draw']} draws per chain, {draws} were asked for. A finished mixture "

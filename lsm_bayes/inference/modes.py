@@ -292,7 +292,10 @@ def _start_folder(density: Density, store: str | Path | None, first: NDArray) ->
 def _one_start(density: Density, start: Vector, scale: Vector, max_evaluations: int, path: Path | None) -> xr.Dataset:
     if path is not None and path.exists():
         with xr.open_dataset(path, engine="netcdf4") as stored:
-            return stored.load()
+            found = stored.load()
+        # A start of a model with another likelihood has the same name.
+        if not np.isfinite(found["log_posterior"]) or density.agrees(found["position"].values, float(found["log_posterior"])):
+            return found
     before, began = density.evaluations, time.perf_counter()
     position, value, converged = climb(density, start, scale, max_evaluations)
     result = xr.Dataset(

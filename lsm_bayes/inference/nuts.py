@@ -102,6 +102,7 @@ def sample(
         return _finish(tree, store)
     identity = {"data_hash": data_hash(density.model), "labels": density.labels}
     history = read_history(store, identity, chains) if resume and store else History.empty(chains)
+    _check_density(density, history, store)
     rng = np.random.default_rng([seed, history.segments])
     if metric == "laplace" and not isinstance(initial, Modes | Laplace):
         initial = find_modes(density, starts=8, seed=seed)
@@ -151,6 +152,16 @@ def _check(metric: str, draws: int, tune: int, chains: int, cores: int, store: s
         )
     if store is not None and not resume and blocks_folder(Path(store)).exists():
         raise FileExistsError(f"{blocks_folder(Path(store))} holds an unfinished run: go on with resume=True, or delete it to start anew.")
+
+
+def _check_density(density: Density, history: History, store: Path | None) -> None:
+    """Refuse draws of a model with other priors or equations: names and data alone do not tell."""
+    for rows in history.rows:
+        if rows and len(rows["lp"]) and not density.agrees(rows["position"][-1], rows["lp"][-1]):
+            raise ValueError(
+                f"{store} belongs to another model: the log-density of its last draw is {rows['lp'][-1]:.4f}, "
+                f"the model's {density(rows['position'][-1])[0]:.4f}. Resume with the model of the run, or give another store."
+            )
 
 
 def _finish(tree: xr.DataTree, store: Path | None) -> xr.DataTree:

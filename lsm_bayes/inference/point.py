@@ -102,6 +102,23 @@ class Density:
         self.failures += 1
         return -np.inf, np.zeros(self.dimension)
 
+    def agrees(self, position: Vector, log_density: float) -> bool:
+        """Whether a stored log-density is that of this model, to what another version of a library may change.
+
+        Parameters
+        ----------
+        position : numpy.ndarray
+            Flat unconstrained vector, shape (dimension,).
+        log_density : float
+            What was stored with it, nats.
+
+        Returns
+        -------
+        bool
+            False after a change of a prior, of the data or of the process model.
+        """
+        return bool(np.isclose(self(position)[0], log_density, rtol=1e-7, atol=1e-5))
+
     @cached_property
     def labels(self) -> list[str]:
         """Name of each element of the flat vector."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lsm_bayes.inference import Density, chains, load, sample
+from lsm_bayes.inference import Density, chains, load, sample, sample_mixture
 from lsm_bayes.inference.store import attribute
 
 SCRIPT = """
@@ -145,3 +145,14 @@ def test_resume_refuses_another_model_or_number_of_chains(slow, gaussian, school
         sample(gaussian, chains=2, store=store, resume=True, progress=False)
     with pytest.raises(ValueError, match="belongs to another model: its data_hash"):
         sample(schools, chains=2, store=store, resume=True, progress=False)
+
+
+def test_resume_refuses_other_priors_of_the_same_names(slow, tmp_path):
+    _, density = slow
+    scope: dict = {}
+    exec(MODEL.replace('pm.Normal("x", 0, 2)', 'pm.Normal("x", 0, 3)'), scope)
+    other = Density(scope["slow_model"]())
+    for run, store in ((sample, tmp_path / "run.nc"), (sample_mixture, tmp_path / "mixture.nc")):
+        run(density, draws=20, tune=50, chains=2, seed=1, store=store, progress=False)
+        with pytest.raises(ValueError, match="belongs to another model: the log-density of its last draw"):
+            run(other, draws=20, tune=50, chains=2, seed=1, store=store, resume=True, progress=False)
