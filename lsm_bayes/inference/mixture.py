@@ -204,7 +204,10 @@ def _finished(density: Density, store: Path, draws: int) -> xr.DataTree:
     tree = load(store)
     if attribute(tree, "data_hash") != data_hash(density.model):
         raise ValueError(f"{store.name} belongs to another model: its data_hash differs. Give another store.")
-    position, lp = tree["unconstrained"]["position"].values[0, -1], float(tree["sample_stats"]["lp"].values[0, -1])
+    position, lp = (
+        tree["unconstrained"].to_dataset()["position"].values[0, -1],
+        float(tree["sample_stats"].to_dataset()["lp"].values[0, -1]),
+    )
     if position.size != density.dimension or not density.agrees(position, lp):
         raise ValueError(f"{store.name} belongs to another model: the log-density of its last draw differs. Give another store.")
     if tree["posterior"].sizes["draw"] < draws:
