@@ -32,6 +32,7 @@ def calibrate(
     cores: int = 2,
     seed: int = 0,
     target_accept: float = 0.95,
+    max_treedepth: int = 10,
     predictive_draws: int = 400,
     store: str | Path | None = None,
     resume: bool = False,
@@ -51,6 +52,8 @@ def calibrate(
         Seed of everything.
     target_accept : float
         Acceptance target of the sampler.
+    max_treedepth : int
+        Longest trajectory is 2**max_treedepth steps; less shortens the tuning of models with hundreds of parameters.
     predictive_draws : int
         Draws that are run over the whole record for predictions.
     store : path, optional
@@ -91,6 +94,7 @@ def calibrate(
         chains=chains,
         seed=seed,
         target_accept=target_accept,
+        max_treedepth=max_treedepth,
         cores=cores,
         progress=progress,
         store=path,

@@ -25,6 +25,7 @@ SETTINGS = {
     "seed": (0, "seed of everything"),
     "starts": (24, "starts of the search for modes"),
     "target_accept": (0.95, "acceptance that the sampler aims at"),
+    "max_treedepth": (10, "longest trajectory of the sampler is 2^N steps"),
 }
 
 

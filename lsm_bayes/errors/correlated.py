@@ -11,25 +11,31 @@ import numpy as np
 import pytensor.tensor as pt
 
 
-def decay(phi: Any, gap: np.ndarray) -> Any:
+def decay(phi: Any, gap: np.ndarray, site: np.ndarray | None = None) -> Any:
     """Correlation with the previous observation.
 
     Parameters
     ----------
     phi : tensor
-        Correlation over one spacing, in (0, 1); 0-d or one for each observation.
+        Correlation over one spacing, in (0, 1); 0-d, or (site,).
     gap : numpy.ndarray
         Distance to the previous observation in spacings; infinite where there is none.
+    site : numpy.ndarray of int, optional
+        Site of each observation; needed with one phi for each site.
 
     Returns
     -------
     tensor
-        phi**gap, zero for infinite gaps.
+        phi**gap, (observation,); zero for infinite gaps.
     """
-    finite = np.where(np.isfinite(gap), gap, 1.0)
-    # Most gaps are one spacing: no power for these.
-    power = phi if np.all(finite == 1.0) else pt.switch(finite == 1.0, phi, phi**finite)
-    return pt.switch(np.isfinite(gap), power, 0.0)
+    finite = np.isfinite(gap)
+    # Powers are dear and few gaps differ: one for each of these and each site.
+    lengths, which = np.unique(np.where(finite, gap, 1.0), return_inverse=True)
+    if site is None:
+        powers, place = phi**lengths, which
+    else:
+        powers, place = (phi[:, None] ** lengths).ravel(), site * lengths.size + which
+    return powers[place] * finite.astype(float)
 
 
 def log_density(value: Any, mean: Any, sd: Any, correlation: Any, tail: Any) -> Any:

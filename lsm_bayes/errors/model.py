@@ -210,7 +210,7 @@ def add_likelihood(stream: str, error: ErrorModel, mean: Any, series: Sequence[S
     if error.correlation:
         standard = pm.Normal(f"{stream}_phi_z", 0.0, 1.0, **dims)
         phi = pm.Deterministic(f"{stream}_phi", error.correlation * 0.5 * pt.erfc(-standard / np.sqrt(2.0)), **dims)
-        correlation = correlated.decay(at_observations(phi), np.concatenate([s.gap for s in series]))
+        correlation = correlated.decay(phi, np.concatenate([s.gap for s in series]), site if site_dim else None)
     tail: Any = 0.0
     if error.heavy_tailed:
         standard = pm.Normal(f"{stream}_tail_z", 0.0, 1.0)

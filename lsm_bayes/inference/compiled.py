@@ -163,7 +163,7 @@ def _copy(dim: Any, expanded: Any, x_: Any, out_: Any, data_: Any) -> Any:
     return 0
 
 
-class _Call:
+class Call:
     """The compiled function with NumPy arrays, for use from Python."""
 
     def __init__(self, function: Any, dimension: int, data: np.ndarray) -> None:
@@ -172,6 +172,7 @@ class _Call:
         self._data = ctypes.c_void_p(data.ctypes.data)
 
     def __call__(self, position: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return log-density and gradient; NaN where either is not finite."""
         gradient, value = np.empty(self._dimension), np.empty(1)
         double = ctypes.POINTER(ctypes.c_double)
         code = self._function(
@@ -227,7 +228,7 @@ def compile_model(model: pm.Model) -> CompiledPyMCModel:
         user_data=data,
         n_expanded=dimension,
         shape_info=(names, slices, list(shapes.values())),
-        logp_func=_Call(function, dimension, data),
+        logp_func=Call(function, dimension, data),
         expand_func=expand,
         reparameterized_names=[],
     )

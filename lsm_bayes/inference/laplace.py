@@ -1,6 +1,7 @@
 """Gaussian approximation of the posterior at a mode, on the unconstrained space."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,14 +105,18 @@ def hessian(density: Density, position: Vector, step: float = 1e-4) -> NDArray:
             return np.full(density.dimension, np.nan)
         return (below - above) / (2 * size)
 
-    result = np.empty((density.dimension, density.dimension))
-    for index in range(density.dimension):
-        result[index] = column(index, step)
-        curvature = abs(result[index, index])
+    def best(index: int) -> Vector:
+        found = column(index, step)
+        curvature = abs(found[index])
         sd = 1 / np.sqrt(curvature) if curvature > 0 and np.isfinite(curvature) else 1.0
         if not 1e-5 < step / sd < 1e-1 or not np.isfinite(curvature):
             finer = column(index, min(1e-3 * sd, 1e-2) if np.isfinite(curvature) else step / 100)
-            result[index] = np.where(np.isfinite(finer), finer, np.where(np.isfinite(result[index]), result[index], 0.0))
+            found = np.where(np.isfinite(finer), finer, np.where(np.isfinite(found), found, 0.0))
+        return found
+
+    # The compiled density does not hold Python's lock.
+    with ThreadPoolExecutor(density.threads) as threads:
+        result = np.stack(list(threads.map(best, range(density.dimension))))
     return (result + result.T) / 2
 
 

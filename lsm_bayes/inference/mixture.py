@@ -16,7 +16,7 @@ import pymc as pm
 import xarray as xr
 from numpy.typing import NDArray
 
-from .bridge import Evidence, local_evidence
+from .bridge import FEWEST_PATHS, MOST_PATHS, Evidence, local_evidence
 from .clusters import Region, cluster_draws, stand_for
 from .modes import Modes, find_modes
 from .nuts import sample, share_out, start_from
@@ -246,6 +246,7 @@ def _weigh(density: Density, pool: Pool, seed: int, least_weight: float, known: 
                 rng,
                 Region(flat, k),
                 error,
+                FEWEST_PATHS if error == COARSE_ERROR else MOST_PATHS,
             )
         return known[key]
 

@@ -8,6 +8,8 @@ over the constrained parameters.
 
 import dataclasses
 import itertools
+import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -21,7 +23,7 @@ from nutpie.sample import CompiledModel
 from pymc.initial_point import make_initial_point_fn
 from pytensor.graph.replace import graph_replace
 
-from .compiled import compile_model
+from .compiled import Call, compile_model
 
 Vector = NDArray[np.float64]
 
@@ -52,6 +54,8 @@ class Density:
         Gradient evaluations so far, and how many of these had no finite log-density or gradient.
     compile_seconds : float
         Time that compiling took.
+    threads : int
+        How many threads may call the density at a time.
 
     Raises
     ------
@@ -70,6 +74,9 @@ class Density:
         self.compiled = compile_model(model)
         self.compile_seconds = time.perf_counter() - started
         self.evaluations = self.failures = 0
+        self._counting = threading.Lock()
+        # The functions of PyTensor keep their results in shared storage.
+        self.threads = (os.cpu_count() or 1) if isinstance(self.compiled.logp_func, Call) else 1
         value_names, slices, shapes = self.compiled.shape_info
         self.slices: dict[str, slice] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
@@ -92,7 +99,8 @@ class Density:
         tuple of float and numpy.ndarray
             Log-density and gradient.
         """
-        self.evaluations += 1
+        with self._counting:
+            self.evaluations += 1
         try:
             value, gradient = self.compiled.logp_func(np.ascontiguousarray(position, dtype="float64"))
         except (ArithmeticError, ValueError, np.linalg.LinAlgError):

@@ -11,6 +11,8 @@ from lsm_bayes.inference.proposal import Proposal
 class Skewed:
     """``x_k = sinh((z_k + 0.5) / 0.9)`` of a correlated normal z, in dimension d, times exp(7)."""
 
+    threads = 1
+
     def __init__(self, dimension: int, at: float = 0.0, weight: float = 1.0):
         rng = np.random.default_rng(dimension)
         self.dimension, self.at, self.level = dimension, at, 7 + np.log(weight)
@@ -32,6 +34,8 @@ class Skewed:
 
 
 class Sum:
+    threads = 1
+
     def __init__(self, *parts):
         self.parts, self.dimension = parts, parts[0].dimension
 
