@@ -39,9 +39,10 @@ def test_correlation_by_observation_joins_sites() -> None:
     phis = np.array([0.2, 0.8])
     parts = [with_gaps(rng, 60, 0.6) for _ in phis]
     gap = np.concatenate([g for _, g in parts])
-    phi = np.repeat(phis, [d.size for d, _ in parts])
+    site = np.repeat([0, 1], [d.size for d, _ in parts])
     value = rng.normal(size=gap.size)
-    whole = evaluate(correlated.log_density(value, pt.zeros(gap.size), np.ones(gap.size), correlated.decay(pt.constant(phi), gap), 0.0))
+    decay = correlated.decay(pt.constant(phis), gap, site)
+    whole = evaluate(correlated.log_density(value, pt.zeros(gap.size), np.ones(gap.size), decay, 0.0))
     alone = 0.0
     for p, (days, _), v in zip(phis, parts, np.split(value, [parts[0][0].size]), strict=True):
         alone += stats.multivariate_normal(np.zeros(days.size), p ** np.abs(days[:, None] - days[None, :])).logpdf(v)
