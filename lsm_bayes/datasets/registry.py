@@ -48,7 +48,7 @@ _RECORDS = {
         ),
         Record(
             "fluxnet2015-daily",
-            "167 FLUXNET2015 sites 1991-2014, daily carbon fluxes, no precipitation",
+            "167 FLUXNET2015 sites 1994-2014, daily carbon fluxes, no precipitation",
             tower_sets.DAILY,
             tower_sets.fluxnet2015_daily,
         ),
