@@ -122,14 +122,11 @@ class _Writer:
 
     def constant(self, v: Constant) -> View:
         data = np.asarray(v.data)
-        if data.size == 1:
-            return View(
-                _literal(data.reshape(()).astype("float64") if data.dtype != bool else data.reshape(())),
-                0,
-                (0,) * data.ndim,
-                data.shape,
-                number=True,
-            )
+        one = data.reshape(()) if data.size == 1 else None
+        if one is not None and (data.dtype == bool or not np.isfinite(one) or (abs(one) < 1000 and one * 16 == np.round(one * 16))):
+            value = _literal(one if data.dtype == bool else one.astype("float64"))
+            return View(value, 0, (0,) * data.ndim, data.shape, number=True)
+        # Numbers that look like data stand in the table too, so that other data find the same code.
         return View("c", self.table("c", data.astype("float64")), c_strides(data.shape), data.shape)
 
     def table(self, name: str, data: np.ndarray) -> int:

@@ -80,7 +80,8 @@ def test_transforms_and_data_variables() -> None:
 def test_data_of_the_same_shape_share_the_code() -> None:
     def written(data: np.ndarray) -> str | None:
         with pm.Model() as model:
-            pm.Normal("y", pm.Normal("x"), 1.0, observed=data)
+            sd = pm.LogNormal("sd", np.log(data.std()), 0.5)
+            pm.Normal("y", pm.Normal("x", data.mean() + 0.123), sd, observed=data)
         return write_density(flat_graph(model)[0]).key
 
     assert written(np.arange(5.0)) == written(np.arange(5.0) ** 2)
