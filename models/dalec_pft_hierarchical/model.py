@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pymc as pm
 import xarray as xr
 
@@ -10,8 +11,9 @@ from lsm_bayes.calibration.initial import Initial
 from lsm_bayes.calibration.phenology import observed_turning_days
 from lsm_bayes.land import get
 
-SITES = ("DE-Hai", "US-MMS", "FI-Hyy", "RU-Fyo", "FR-Pue", "US-Ton")
-YEARS = ("2006", "2009")  # what the water set has at all of them; DE-Tha begins in 2008
+SITES = ("DE-Hai", "US-MMS", "FI-Hyy", "RU-Fyo", "DE-Tha", "FR-Pue")
+YEARS = 4
+FEWEST_DAYS = 180  # with observed NEE, in a year that counts
 
 POOLING: dict[str, Pooling] = {
     "temperature_exponent": complete(),
@@ -40,11 +42,50 @@ INITIAL: dict[str, Initial] = {
 }
 
 
+def first_years(data: xr.Dataset, years: int) -> xr.Dataset:
+    """Keep of each site the first run of years in which NEE was observed.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Dimensions ``site`` and ``time``.
+    years : int
+        How many calendar years.
+
+    Returns
+    -------
+    xarray.Dataset
+        On the same time axis, missing outside the years of each site.
+
+    Raises
+    ------
+    ValueError
+        When a site has no such run.
+    """
+    kept = []
+    by_site = data[[n for n, v in data.data_vars.items() if "site" in v.dims]]
+    for site in by_site["site"].values:
+        one = by_site.sel(site=[site])
+        year = one["time"].dt.year.values
+        observed = np.isfinite(one["nee"].transpose("site", "time").values[0])
+        good = {int(y) for y in np.unique(year) if observed[year == y].sum() >= FEWEST_DAYS}
+        starts = [y for y in sorted(good) if good.issuperset(range(y, y + years))]
+        if not starts:
+            raise ValueError(
+                f"{site} has no {years} years in a row with NEE on {FEWEST_DAYS} days or more (it has {sorted(good)}); "
+                "leave the site out, or ask for fewer years"
+            )
+        window = slice(str(starts[0]), str(starts[0] + years - 1))
+        kept.append(one.sel(time=window).reindex(time=data["time"]))
+    joined = xr.concat(kept, dim="site", data_vars="minimal", coords="minimal", compat="override", join="exact")
+    return joined.assign({n: data[n] for n in data.data_vars if n not in joined})
+
+
 def build(
     data: xr.Dataset,
     sites: Sequence[str] = SITES,
     *,
-    years: tuple[str, str] | None = YEARS,
+    years: int | None = YEARS,
     withheld_years: int = 0,
     pooling: Mapping[str, Pooling] | None = None,
 ) -> pm.Model:
@@ -56,8 +97,8 @@ def build(
         Daily NEE, leaf area and drivers of several sites, coordinate ``pft``.
     sites : sequence of str
         Sites to take.
-    years : tuple of str, optional
-        First and last year to use; None for the whole record of each site.
+    years : int, optional
+        How many years of each site to use, the first with observed NEE; None for the whole record.
     withheld_years : int
         Calendar years at the end that are not fitted.
     pooling : mapping of str to Pooling, optional
@@ -70,7 +111,7 @@ def build(
     """
     chosen = data.sel(site=list(sites))
     if years is not None:
-        chosen = chosen.sel(time=slice(*years))
+        chosen = first_years(chosen, years)
     land = get("dalec_cdea")
     table = land.parameter_table
     onset, fall = {}, {}

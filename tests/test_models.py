@@ -1,0 +1,38 @@
+"""Choices that the models of the collection make about the data."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from lsm_bayes.models.dalec_pft_hierarchical.model import first_years
+
+
+@pytest.fixture
+def towers() -> xr.Dataset:
+    """Give XX-One NEE in 2001 and 2003-2005, XX-Two in 2002-2005 with a poor 2003."""
+    time = pd.date_range("2001-01-01", "2005-12-31")
+    nee = np.full((2, time.size), np.nan)
+    nee[0, time.year != 2002] = 1.0
+    nee[1, time.year >= 2002] = 2.0
+    nee[1, (time.year == 2003) & (time.day_of_year > 100)] = np.nan
+    return xr.Dataset(
+        {"nee": (("site", "time"), nee, {"units": "gC m-2 d-1"}), "co2": ("time", np.linspace(370.0, 380.0, time.size))},
+        coords={"site": ["XX-One", "XX-Two"], "time": time, "latitude": ("site", [50.0, 60.0]), "pft": ("site", ["ENF", "DBF"])},
+    )
+
+
+def test_first_years_follow_the_observations(towers: xr.Dataset) -> None:
+    kept = first_years(towers, 2)
+    found = kept["nee"].notnull()
+    years = [sorted(set(kept["time"].dt.year.values[found.sel(site=s).values])) for s in ("XX-One", "XX-Two")]
+    assert years == [[2003, 2004], [2004, 2005]]
+    assert kept["nee"].attrs["units"] == "gC m-2 d-1"
+    assert kept["latitude"].values.tolist() == [50.0, 60.0]
+    assert kept["pft"].values.tolist() == ["ENF", "DBF"]
+    assert kept.sizes == towers.sizes
+    np.testing.assert_array_equal(kept["co2"], towers["co2"])
+
+
+def test_too_few_years_are_refused(towers: xr.Dataset) -> None:
+    with pytest.raises(ValueError, match=r"XX-Two has no 3 years in a row with NEE on 180 days or more \(it has \[2002, 2004, 2005\]\)"):
+        first_years(towers, 3)
