@@ -344,8 +344,8 @@ class _Writer:
             written = not isinstance(client.op, CAReduce) or _reduces(client)
             if over == shape and written:
                 for v in node.inputs:
-                    if v not in self._deferred:
-                        self.view(v)
+                    if v not in self._deferred and not isinstance(v, Constant):
+                        self.view(v)  # here, not inside the loop of the reader
                 self._deferred[out] = node
                 return
         self._views[out] = self.materialise(out, lambda indices, body: self.compute(node, indices, body))
