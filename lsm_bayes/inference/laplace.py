@@ -183,7 +183,10 @@ def factor(curvature: NDArray) -> tuple[NDArray, float, float, int]:
         Lower Cholesky factor of the covariance, log-determinant and condition number of the covariance, number of repaired directions.
     """
     # Scaled to unit diagonal first: rates, pools and angles differ by orders of magnitude and eigh would lose the small ones.
-    diagonal = np.sqrt(np.maximum(np.abs(np.diag(curvature)), 1e-300))
+    # No direction counts as 1e4 times looser than the median: beside an edge of the domain differences may show no curvature at all.
+    found = np.abs(np.diag(curvature))
+    typical = np.median(found[found > 0]) if np.any(found > 0) else 1.0
+    diagonal = np.sqrt(np.maximum(found, SMALLEST_EIGENVALUE * typical))
     values, vectors = np.linalg.eigh(curvature / np.outer(diagonal, diagonal))
     repaired = int(np.sum(values < SMALLEST_EIGENVALUE))
     values = np.maximum(np.abs(values), SMALLEST_EIGENVALUE)

@@ -49,3 +49,10 @@ def test_result_has_importance_weights(gaussian):
 def test_position_without_density_is_refused(two_modes):
     with pytest.raises(ValueError, match="not finite at the given position"):
         laplace_at(two_modes, np.array([100.0, 0.0]))
+
+
+def test_a_direction_without_curvature_stays_finite():
+    scale, log_det, condition, repaired = factor(np.diag([4.0, 0.0, 1.0]))
+    assert np.isfinite([log_det, condition]).all() and np.isfinite(scale).all()
+    assert repaired == 1
+    np.testing.assert_allclose(np.diag(scale)[[0, 2]], [0.5, 1.0])
