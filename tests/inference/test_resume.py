@@ -26,7 +26,7 @@ def slow_model():
     with pm.Model() as model:
         x = pm.Normal("x", 0, 2)
         y = pm.Normal("y", x, 1)
-        pm.Potential("work", 1e-12 * pm.math.sin(x * np.linspace(0, 1, 2000)).sum())
+        pm.Potential("work", 1e-12 * pm.math.sin(x * np.linspace(0, 1, 30_000)).sum())
     return model
 """
 
