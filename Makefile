@@ -15,11 +15,11 @@ setup: $(INSTALLED)  ## make .venv and install into it
 $(INSTALLED): pyproject.toml setup.py tools/bootstrap.sh
 	@sh tools/bootstrap.sh
 
-demo: $(INSTALLED)  ## calibrate DALEC-CDEA at Davos and write the report (10 minutes)
+demo: $(INSTALLED)  ## calibrate DALEC-CDEA at Davos and write the report (5 minutes)
 	.venv/bin/lsm-bayes calibrate dalec_single_site --data ch-dav --output results/demo \
 		--starts 12 --draws 3000 --target-accept 0.9 $(ARGS)
 
-demo-sites: $(INSTALLED)  ## calibrate six sites of three PFTs together; needs LSM_BAYES_DATA (45 minutes)
+demo-sites: $(INSTALLED)  ## calibrate six sites of three PFTs together; needs LSM_BAYES_DATA (under an hour)
 	.venv/bin/lsm-bayes calibrate dalec_pft_hierarchical --data fluxnet-daily-water --output results/demo-sites \
 		--starts 2 --draws 1000 --tune 600 --target-accept 0.9 --max-treedepth 8 --yes $(ARGS)
 
