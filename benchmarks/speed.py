@@ -29,6 +29,7 @@ from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
 from pytensor.scalar.basic import Composite, constant, get_scalar_type
 from pytensor.tensor.basic import ScalarFromTensor, TensorFromScalar
 
+from lsm_bayes.kernels import lanes_for
 from lsm_bayes.land import get
 from lsm_bayes.oracles import plausible_weather
 from lsm_bayes.programs import program
@@ -142,7 +143,7 @@ def scan_gradient(forcing: dict[str, np.ndarray], names_: list[str]) -> Any:
     return pytensor.function([p, x, w], [loss, *pytensor.grad(loss, [p, x])], mode="NUMBA", trust_input=True)
 
 
-def kernels(lanes: bool) -> tuple[Any, Any]:
+def kernels(lanes: int) -> tuple[Any, Any]:
     """Forward, and value with gradient, as a calibration runs them."""
     derived = program(MODEL, STREAMS, (), tuple(sorted(CONSTANT.items())))
     inputs = [pt.dmatrix(), pt.dmatrix(), pt.dtensor3()]
@@ -167,7 +168,7 @@ def measure(days: int, repeats: int, with_scan: bool) -> dict[str, float]:
     found: dict[str, float] = {}
 
     start = time.perf_counter()
-    forward, both = kernels(lanes=False)
+    forward, both = kernels(lanes=0)
     value = both(p, x, column, w)
     found["compile: forward and gradient, s (cold only without a cache)"] = time.perf_counter() - start
     ns = 1e9 / days
@@ -183,8 +184,8 @@ def measure(days: int, repeats: int, with_scan: bool) -> dict[str, float]:
     found["prototype: forward, ns per step"] = ns * best(lambda: old_forward(p[:, 0], full, table), repeats)
     found["prototype: adjoint, ns per step"] = ns * best(lambda: old_adjoint(p[:, 0], table, states, weights), repeats)
 
-    lane_forward, lane_both = kernels(lanes=True)
-    for members in (16, 64):
+    for members in (8, 16, 64):
+        lane_forward, lane_both = kernels(lanes_for(members))
         many = np.ascontiguousarray(p * rng.uniform(0.97, 1.03, (p.shape[0], members)))
         pools, wide = np.repeat(x, members, axis=1), np.repeat(w, members, axis=2)
         arguments = (many, pools, column)

@@ -16,15 +16,15 @@ def _results(names: list[str]) -> str:
     return f"    return ({', '.join(names)},)"
 
 
-def forward(program: Program, lanes: bool, keep: int = 1) -> Kernel:
+def forward(program: Program, lanes: int, keep: int = 1) -> Kernel:
     """Complete forward kernel.
 
     Parameters
     ----------
     program : Program
         What to run.
-    lanes : bool
-        Members in SIMD lanes.
+    lanes : int
+        Members of one block of SIMD lanes; 0 for one after the other.
     keep : int
         States are returned at every ``keep``-th time and at the last; a multiple of `CHUNK` or 1.
 
@@ -44,15 +44,15 @@ def forward(program: Program, lanes: bool, keep: int = 1) -> Kernel:
     return program.forward(lanes, keep).with_signature("trajectory", ["parameter", "initial", "column"], SIZES, names)
 
 
-def adjoint(program: Program, lanes: bool, keep: int, *, flux_bar: bool, state_bar: bool, column_bar: bool) -> Kernel:
+def adjoint(program: Program, lanes: int, keep: int, *, flux_bar: bool, state_bar: bool, column_bar: bool) -> Kernel:
     """Complete adjoint kernel.
 
     Parameters
     ----------
     program : Program
         What to differentiate.
-    lanes : bool
-        Members in SIMD lanes.
+    lanes : int
+        Members of one block of SIMD lanes; 0 for one after the other.
     keep : int
         As in `forward`; between kept states the trajectory is run again.
     flux_bar, state_bar, column_bar : bool
@@ -97,15 +97,15 @@ def adjoint(program: Program, lanes: bool, keep: int, *, flux_bar: bool, state_b
     return s.kernel("trajectory_vjp")
 
 
-def tangent(program: Program, lanes: bool, *, column_dot: bool) -> Kernel:
+def tangent(program: Program, lanes: int, *, column_dot: bool) -> Kernel:
     """Complete tangent kernel; states are always kept at every step.
 
     Parameters
     ----------
     program : Program
         What to differentiate.
-    lanes : bool
-        Members in SIMD lanes.
+    lanes : int
+        Members of one block of SIMD lanes; 0 for one after the other.
     column_dot : bool
         Whether tangents of the columns are given.
 

@@ -9,7 +9,7 @@ in time are read, outputs are written or added up. Instructions are sorted by wh
 * *behind*: outputs that ``r`` does not wait for; again for a chunk of times at once.
 
 In an adjoint the carried part is only the recursion of the cotangents: all derivatives are taken at stored states and need not
-wait. Members that share a time axis can instead be the lanes (`lane_kernel`): then everything of one time runs for 16 members at once.
+wait. Members that share a time axis can instead be the lanes (`lane_kernel`): then everything of one time runs for 8 or 16 members at once.
 
 What LLVM needs before it vectorises such a loop: inlined functions, no calls to libm (see `lane_math`), one slice per role with
 constant offsets inside it, few distinct arrays in one loop.
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 from numba import njit
 from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
@@ -29,8 +30,31 @@ from lsm_bayes import lane_math
 from lsm_bayes.graphs import Graph, Instruction, Listing, listing
 
 CHUNK = 64  # times that run in lanes; the buffers of a chunk stay in the first-level cache
-LANES = 16  # members that run in lanes; LLVM refuses trip counts below 16
+WIDTHS = (8, 16)  # members of a block of lanes; 8 double lanes fill one vector, 16 hide its latency
+FEWEST = 3  # members from which a block of lanes costs less than the loop over members
 FASTMATH = {"contract", "nsz", "arcp"}  # NaN must stay NaN: no nnan, no ninf
+
+# By default LLVM unrolls a short loop over a block of 8, or leaves it alone, and then it is not vectorised.
+llvm.set_option("lsm_bayes", "-unroll-full-max-count=7")
+llvm.set_option("lsm_bayes", "-vectorizer-min-trip-count=8")
+
+
+def lanes_for(members: int) -> int:
+    """Choose how many members run in one block of SIMD lanes.
+
+    Parameters
+    ----------
+    members : int
+        How many members share a time axis.
+
+    Returns
+    -------
+    int
+        0 for one member after the other, else one of `WIDTHS`.
+    """
+    if members < FEWEST:
+        return 0
+    return next((w for w in WIDTHS if members <= w), WIDTHS[-1])
 
 
 @cache
@@ -424,13 +448,15 @@ def scalar_kernel(r: Recurrence) -> Kernel:
     return s.kernel(r.name)
 
 
-def lane_kernel(r: Recurrence) -> Kernel:
+def lane_kernel(r: Recurrence, lanes: int) -> Kernel:
     """Generate the loop for blocks of members that share a time axis, all of one time in lanes.
 
     Parameters
     ----------
     r : Recurrence
         What to compute.
+    lanes : int
+        Members of one block.
 
     Returns
     -------
@@ -443,23 +469,23 @@ def lane_kernel(r: Recurrence) -> Kernel:
     order = {i.target: k for k, i in enumerate(c.instructions)}
     instructions.sort(key=lambda i: order[i.target])
     outputs = [*plan.next, *plan.written, *plan.summed]
-    place = {name: f"window[{k * LANES} + i]" for k, (_, _, name) in enumerate(plan.columns)}
-    place |= {name: f"now[{k * LANES} + i]" for k, name in enumerate(plan.states)}
+    place = {name: f"window[{k * lanes} + i]" for k, (_, _, name) in enumerate(plan.columns)}
+    place |= {name: f"now[{k * lanes} + i]" for k, name in enumerate(plan.states)}
     held = plan.held_used(instructions, outputs)
-    place |= {name: f"fixed[{k * LANES} + i]" for k, name in enumerate(held)}
+    place |= {name: f"fixed[{k * lanes} + i]" for k, name in enumerate(held)}
     used = _used(instructions, outputs)
     made_here = {i.target for i in instructions}
     inputs = [name for name in used if name not in made_here and name in place]
     s.function("whole", inputs, instructions, outputs)
     n_next, n_out = plan.n_carried, len(outputs)
     plan.head()
-    s.add(f"    window = np.zeros({max(1, len(plan.columns)) * LANES})")
-    s.add(f"    fixed = np.zeros({max(1, len(held)) * LANES})")
-    s.add(f"    now = np.zeros({n_next * LANES})")
-    s.add(f"    made = np.zeros({n_out * LANES})")
-    s.add(f"    for first in range(0, members, {LANES}):")
-    s.add(f"        count = min({LANES}, members - first)")
-    s.add(f"        for i in range({LANES}):")
+    s.add(f"    window = np.zeros({max(1, len(plan.columns)) * lanes})")
+    s.add(f"    fixed = np.zeros({max(1, len(held)) * lanes})")
+    s.add(f"    now = np.zeros({n_next * lanes})")
+    s.add(f"    made = np.zeros({n_out * lanes})")
+    s.add(f"    for first in range(0, members, {lanes}):")
+    s.add(f"        count = min({lanes}, members - first)")
+    s.add(f"        for i in range({lanes}):")
     s.add("            b = first + min(i, count - 1)")  # idle lanes repeat the last member: no NaN slow path
     for k, p in enumerate(plan.parameters):
         s.add(f"            {p} = parameter[{k}, b]")
@@ -467,56 +493,56 @@ def lane_kernel(r: Recurrence) -> Kernel:
         s.add("            " + _call(plan.numbers, "constants", plan.parameters))
     if plan.more:
         s.add("            " + _call(plan.more, "more_constants", plan.numbers))
-    s.add(*(f"            fixed[{k * LANES} + i] = {name}" for k, name in enumerate(held)))
-    s.add(*(f"            now[{k * LANES} + i] = initial[{k}, b]" for k in range(n_next)))
+    s.add(*(f"            fixed[{k * lanes} + i] = {name}" for k, name in enumerate(held)))
+    s.add(*(f"            now[{k * lanes} + i] = initial[{k}, b]" for k in range(n_next)))
     if plan.summed:
-        s.add(f"        for i in range({(n_next + r.n_written) * LANES}, {n_out * LANES}):", "            made[i] = 0.0")
+        s.add(f"        for i in range({(n_next + r.n_written) * lanes}, {n_out * lanes}):", "            made[i] = 0.0")
     s.add("        for step in range(n):")
     s.add(f"            t = {'n - 1 - step' if r.reverse else 'step'}")
     for role, k, j, length in _runs(plan.columns):
         s.add(
             f"            for k in range({length}):",
-            f"                place = ({k} + k) * {LANES}",
+            f"                place = ({k} + k) * {lanes}",
             f"                if {role}.shape[2] == 1:",
             f"                    value = {role}[{j} + k, t, 0]",
         )
         s.add(
-            f"                    for i in range({LANES}):",
+            f"                    for i in range({lanes}):",
             "                        window[place + i] = value",
-            f"                elif count == {LANES}:",
+            f"                elif count == {lanes}:",
         )
         s.add(
-            f"                    for i in range({LANES}):",
+            f"                    for i in range({lanes}):",
             f"                        window[place + i] = {role}[{j} + k, t, first + i]",
             "                else:",
         )
         s.add(
-            f"                    for i in range({LANES}):",
+            f"                    for i in range({lanes}):",
             f"                        window[place + i] = {role}[{j} + k, t, first + min(i, count - 1)]",
         )
     if r.keep:
         s.add(
             f"            if t % {r.keep} == 0:", f"                for k in range({n_next}):", "                    for i in range(count):"
         )
-        s.add(f"                        states[k, t // {r.keep}, first + i] = now[k * {LANES} + i]")
-    s.add(f"            for i in range({LANES}):")
+        s.add(f"                        states[k, t // {r.keep}, first + i] = now[k * {lanes} + i]")
+    s.add(f"            for i in range({lanes}):")
     names = [f"y{k}" for k in range(n_out)]
     s.add("                " + _call(names, "whole", [place[name] for name in inputs]))
-    s.add(*(f"                made[{k * LANES} + i] {'=' if k < n_next + r.n_written else '+='} y{k}" for k in range(n_out)))
-    s.add(f"            for i in range({n_next * LANES}):", "                now[i] = made[i]")
+    s.add(*(f"                made[{k * lanes} + i] {'=' if k < n_next + r.n_written else '+='} y{k}" for k in range(n_out)))
+    s.add(f"            for i in range({n_next * lanes}):", "                now[i] = made[i]")
     if r.n_written:
         s.add(
             f"            for k in range({r.n_written}):",
             "                for i in range(count):",
-            f"                    written[k, t, first + i] = made[({n_next} + k) * {LANES} + i]",
+            f"                    written[k, t, first + i] = made[({n_next} + k) * {lanes} + i]",
         )
     s.add("        for i in range(count):")
     if r.keep:
-        s.add(*(f"            states[{k}, states.shape[1] - 1, first + i] = now[{k * LANES} + i]" for k in range(n_next)))
-    s.add(*(f"            last[{k}, first + i] = now[{k * LANES} + i]" for k in range(n_next)))
+        s.add(*(f"            states[{k}, states.shape[1] - 1, first + i] = now[{k * lanes} + i]" for k in range(n_next)))
+    s.add(*(f"            last[{k}, first + i] = now[{k * lanes} + i]" for k in range(n_next)))
     offset = n_next + r.n_written
     if plan.summed and r.after is None:
-        s.add(*(f"            sums[{k}, first + i] = made[{(offset + k) * LANES} + i]" for k in range(plan.n_sums)))
+        s.add(*(f"            sums[{k}, first + i] = made[{(offset + k) * lanes} + i]" for k in range(plan.n_sums)))
     elif r.after is not None and plan.n_sums:
         s.add(
             "            "
@@ -525,7 +551,7 @@ def lane_kernel(r: Recurrence) -> Kernel:
                 "after",
                 [
                     *(f"parameter[{k}, first + i]" for k in range(len(plan.parameters))),
-                    *(f"made[{(offset + k) * LANES} + i]" for k in range(plan.n_sums)),
+                    *(f"made[{(offset + k) * lanes} + i]" for k in range(plan.n_sums)),
                 ],
             )
         )

@@ -198,25 +198,25 @@ class Program:
     @cached_property
     def key(self) -> str:
         """Hash of the generated forward kernel: two programs with the same key compute the same."""
-        return hashlib.sha256(f"{self.forward(False).key}{len(self.forcing_names)}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.forward(0).key}{len(self.forcing_names)}".encode()).hexdigest()
 
     @cache  # noqa: B019  programs live as long as the process
-    def forward(self, lanes: bool, keep: int = 1) -> Kernel:
+    def forward(self, lanes: int, keep: int = 1) -> Kernel:
         """Kernel of the trajectory."""
         r = Recurrence("forward", self.step.constants, self.step.body, len(self.fluxes), keep=keep)
-        return (lane_kernel if lanes else scalar_kernel)(r)
+        return lane_kernel(r, lanes) if lanes else scalar_kernel(r)
 
     @cache  # noqa: B019
-    def adjoint(self, lanes: bool, flux_bar: bool, state_bar: bool, column_bar: bool) -> Kernel:
+    def adjoint(self, lanes: int, flux_bar: bool, state_bar: bool, column_bar: bool) -> Kernel:
         """Kernel of the adjoint."""
         r = adjoint_recurrence(self.step, len(self.fluxes), flux_bar=flux_bar, state_bar=state_bar, column_bar=column_bar)
-        return (lane_kernel if lanes else scalar_kernel)(r)
+        return lane_kernel(r, lanes) if lanes else scalar_kernel(r)
 
     @cache  # noqa: B019
-    def tangent(self, lanes: bool, column_dot: bool) -> Kernel:
+    def tangent(self, lanes: int, column_dot: bool) -> Kernel:
         """Kernel of the tangent."""
         r = tangent_recurrence(self.step, len(self.fluxes), column_dot=column_dot)
-        return (lane_kernel if lanes else scalar_kernel)(r)
+        return lane_kernel(r, lanes) if lanes else scalar_kernel(r)
 
     def columns(self, forcing: Mapping[str, Any]) -> Any:
         """Compute what depends on the forcing alone.

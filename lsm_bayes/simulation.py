@@ -14,13 +14,12 @@ from pytensor.graph.basic import Variable
 
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.forcing import Forcing, forcing_arrays, merged
-from lsm_bayes.kernels import CHUNK
+from lsm_bayes.kernels import CHUNK, lanes_for
 from lsm_bayes.nested import nested_program
 from lsm_bayes.programs import Program, program
 from lsm_bayes.trajectory import Trajectory, columns_of
 from lsm_bayes.vocabulary import unknown
 
-FEWEST_LANES = 6  # members from which a block of lanes costs less than the loop over members (measured: 4.4 to 4.7)
 HISTORY_BYTES = 1 << 30  # stored states above this are thinned, and run again in the adjoint
 
 
@@ -98,7 +97,7 @@ def symbolic_run(
     columns = columns_of(derived, varying)
     operation = Trajectory(
         derived,
-        lanes=isinstance(derived, Program) and width >= FEWEST_LANES,
+        lanes=lanes_for(width) if isinstance(derived, Program) else 0,
         keep=_keep(derived, columns, width, bool(states), history_bytes),
         forcing_gradient=forcing_gradient,
     )
@@ -203,7 +202,7 @@ def _numeric(model: ProcessModel, data: xr.Dataset, parameters: Any, outputs: Se
         chosen = {n: (b.sel(site=site) if "site" in b.dims else b) for n, b in zip(given, broadcast, strict=True)}
         stack = {n: c.transpose(*dims).values.reshape(-1) for n, c in chosen.items()}
         members = next(iter(stack.values())).size
-        run = _function(derived, members >= FEWEST_LANES)
+        run = _function(derived, lanes_for(members))
         matrix = np.stack([stack[n] for n in model.parameters._fields]) if model.parameters._fields else np.zeros((0, members))  # type: ignore[attr-defined]
         initial = np.stack([stack[n] for n in derived.state_names]) if derived.state_names else np.zeros((0, members))
         column = everything[:, :, i : i + 1] if everything.shape[2] > 1 else everything
@@ -212,7 +211,7 @@ def _numeric(model: ProcessModel, data: xr.Dataset, parameters: Any, outputs: Se
 
 
 @cache
-def _function(derived: Program, lanes: bool) -> Any:
+def _function(derived: Program, lanes: int) -> Any:
     parameter, initial, column = pt.dmatrix("parameter"), pt.dmatrix("initial"), pt.dtensor3("column")
     return pytensor.function(
         [parameter, initial, column], Trajectory(derived, lanes=lanes)(parameter, initial, column, return_list=True), mode="NUMBA"

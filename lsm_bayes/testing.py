@@ -16,6 +16,7 @@ from pytensor.compile.mode import Mode
 from pytensor.gradient import pushforward
 
 from lsm_bayes.declare import ProcessModel
+from lsm_bayes.kernels import WIDTHS
 from lsm_bayes.nested import nested_program
 from lsm_bayes.oracles import differences, extrapolated_derivative, inside, plausible_weather, scan_gradient
 from lsm_bayes.programs import program
@@ -36,7 +37,7 @@ LIMITS = {
     "nan_leaks_to_the_past": 0.0,
 }
 KEEP = 64  # distance of the checkpoints that are tried
-LANE_MEMBERS = 17  # one more than a full block of lanes
+LANE_MEMBERS = 17  # one more than full blocks of lanes
 SCAN_STEPS = 60  # the oracle is interpreted
 
 
@@ -352,7 +353,7 @@ def _batch(s: _Subject) -> dict[str, tuple[float, str]]:
     found = {"batch_against_loop": _apart(measured(s.plain, values), alone, labels)}
     if s.model.nested is not None:
         return found
-    found["lanes_against_loop"] = _apart(measured(s.function(lanes=True), values), alone, labels)
+    found["lanes_against_loop"] = _apart(measured(s.function(lanes=WIDTHS[0]), values), alone, labels)
     # With checkpoints only the kept states are returned, so only they can have weights.
     kept = np.minimum(np.arange((s.steps + KEEP - 1) // KEEP + 1) * KEEP, s.steps)
     only = weights[0][:, kept]

@@ -64,8 +64,8 @@ class Trajectory(_KernelOp):
     ----------
     program : Program or NestedProgram
         Model, fluxes and folded forcing.
-    lanes : bool
-        Members in SIMD lanes; for 8 or more.
+    lanes : int
+        Members of one block of SIMD lanes (`kernels.lanes_for`); 0 for one after the other.
     keep : int
         States are returned at every ``keep``-th step and the last. More than 1 bounds memory: the adjoint then runs the
         trajectory between kept states again.
@@ -81,7 +81,7 @@ class Trajectory(_KernelOp):
 
     __props__ = ("key", "lanes", "keep", "forcing_gradient")
 
-    def __init__(self, program: Program | NestedProgram, *, lanes: bool = False, keep: int = 1, forcing_gradient: bool = False) -> None:
+    def __init__(self, program: Program | NestedProgram, *, lanes: int = 0, keep: int = 1, forcing_gradient: bool = False) -> None:
         self.program = program
         self.key = program.key
         self.lanes = lanes

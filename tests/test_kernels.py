@@ -1,4 +1,5 @@
 import re
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ from small_models import TWO_POOLS, Fluxes, two_pools
 
 from lsm_bayes import entries
 from lsm_bayes.graphs import Graph, cotangents, listing, split, trace
-from lsm_bayes.kernels import CHUNK, LANES, Recurrence, lane_kernel, scalar_kernel
+from lsm_bayes.kernels import CHUNK, WIDTHS, Recurrence, lane_kernel, lanes_for, scalar_kernel
 from lsm_bayes.programs import program
 
 FOLDED = (("step_length", 1.0),)
+FORMS = ("scalar", *(f"lanes {w}" for w in WIDTHS))
 
 
 def weather(n: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -43,11 +45,11 @@ def members() -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def forward() -> dict[str, Any]:
     derived = program(TWO_POOLS, ("nee", "gpp", "reco"), ("foliage_carbon", "soil_carbon"), FOLDED)
-    return {"program": derived, "scalar": derived.forward(False).compiled(), "lanes": derived.forward(True).compiled()}
+    return {"program": derived, "scalar": derived.forward(0).compiled(), **{f"lanes {w}": derived.forward(w).compiled() for w in WIDTHS}}
 
 
 @pytest.mark.parametrize("n", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK])
-@pytest.mark.parametrize("form", ["scalar", "lanes"])
+@pytest.mark.parametrize("form", FORMS)
 def test_series_of_any_length_equal_a_loop_in_numpy(forward: Any, members: Any, form: str, n: int) -> None:
     forcing = weather(n)
     p, x = (np.ascontiguousarray(v[:, :3]) for v in members)
@@ -58,11 +60,17 @@ def test_series_of_any_length_equal_a_loop_in_numpy(forward: Any, members: Any, 
     np.testing.assert_array_equal(last, states[:, -1])
 
 
-def test_lanes_are_vectorised(forward: Any, members: Any) -> None:
-    p, x = (np.ascontiguousarray(v[:, :LANES]) for v in members)
-    forward["lanes"](p, x, forward["program"].columns(weather(3)), 3, LANES)
-    text = "".join(forward["lanes"].inspect_llvm().values())
+@pytest.mark.parametrize("width", WIDTHS)
+def test_lanes_are_vectorised(forward: Any, members: Any, width: int) -> None:
+    p, x = (np.ascontiguousarray(v[:, :width]) for v in members)
+    run = forward[f"lanes {width}"]
+    run(p, x, forward["program"].columns(weather(3)), 3, width)
+    text = "".join(run.inspect_llvm().values())
     assert re.search(r"fdiv \w*\s*\w*\s*\w*\s*<\d+ x double>", text), "the loop over members is not in SIMD lanes"
+
+
+def test_few_members_run_alone_some_in_a_narrow_block_many_in_wide_ones() -> None:
+    assert [lanes_for(m) for m in (1, 2, 3, 8, 9, 16, 17, 1000)] == [0, 0, 8, 8, 16, 16, 16, 16]
 
 
 def test_work_that_does_not_depend_on_the_state_leaves_the_loop() -> None:
@@ -88,7 +96,7 @@ def test_a_column_shared_by_all_and_one_for_each_agree(forward: Any, members: An
     p, x = (np.ascontiguousarray(v[:, :5]) for v in members)
     column = forward["program"].columns(weather(70))
     each = np.ascontiguousarray(np.repeat(column, 5, axis=2))
-    for form in ("scalar", "lanes"):
+    for form in FORMS:
         for shared, own in zip(forward[form](p, x, column, 70, 5), forward[form](p, x, each, 70, 5), strict=True):
             np.testing.assert_array_equal(shared, own)
 
@@ -101,12 +109,12 @@ def test_an_operation_on_arrays_is_refused_by_name() -> None:
     with pytest.raises(
         TypeError, match="which does not work on single numbers; write it with scalar arithmetic and pytensor.tensor functions"
     ):
-        program(model, ("nee",), (), FOLDED).forward(False)
+        program(model, ("nee",), (), FOLDED).forward(0)
 
 
 def test_checkpoints_lie_at_multiples_of_a_chunk(forward: Any) -> None:
     with pytest.raises(ValueError, match=f"states are kept at every step or at multiples of {CHUNK} steps, got 10"):
-        entries.forward(forward["program"], False, 10)
+        entries.forward(forward["program"], 0, 10)
 
 
 def test_an_output_that_feeds_another_keeps_both_contributions() -> None:
@@ -116,7 +124,7 @@ def test_an_output_that_feeds_another_keeps_both_contributions() -> None:
     assert bar.eval({a: 2.0, b: 1.0, c: 1.0}) == pytest.approx(16.0)
 
 
-@pytest.mark.parametrize("make", [scalar_kernel, lane_kernel])
+@pytest.mark.parametrize("make", [scalar_kernel, partial(lane_kernel, lanes=8)])
 def test_the_key_changes_with_the_step_and_only_with_it(make: Any) -> None:
     def key(model: Any) -> str:
         step = split(trace(model, dict(FOLDED))[0], [0, 1, 2], 2)
@@ -136,7 +144,7 @@ def test_literals_of_any_kind_run() -> None:
 
     derived = program(two_pools("constant", step=constant), ("nee", "gpp", "reco"), (), FOLDED)
     ones = np.ones((4, 1)), np.full((1, 1), 7.0)
-    for lanes in (False, True):
+    for lanes in (0, *WIDTHS):
         written = derived.forward(lanes).compiled()(*ones, derived.columns(weather(3)), 3, 1)[1]
         np.testing.assert_array_equal(written[:, :, 0], [[1.0] * 3, [1.0] * 3, [-2.5] * 3])
 

@@ -13,6 +13,7 @@ import small_models
 from pytensor.gradient import pushforward
 from small_models import TWO_POOLS, two_pools
 
+from lsm_bayes.kernels import WIDTHS
 from lsm_bayes.oracles import differences, extrapolated_derivative
 from lsm_bayes.programs import program
 from lsm_bayes.trajectory import Trajectory, columns_of
@@ -43,7 +44,7 @@ def weights(members: int, n: int = N, kept: int | None = None) -> list[np.ndarra
 
 
 @cache
-def compiled(lanes: bool = False, keep: int = 1, forcing_gradient: bool = True) -> Callable[..., list[np.ndarray]]:
+def compiled(lanes: int = 0, keep: int = 1, forcing_gradient: bool = True) -> Callable[..., list[np.ndarray]]:
     """Outputs and gradients of their weighted sum."""
     inputs = [pt.dmatrix(), pt.dmatrix(), pt.dtensor3()]
     w = [pt.dtensor3(), pt.dtensor3()]
@@ -77,8 +78,8 @@ def test_gradient_of_parameters_and_initial_states_equals_differences() -> None:
 
 
 @pytest.mark.parametrize("each", [False, True], ids=["shared forcing", "forcing of each member"])
-@pytest.mark.parametrize("lanes", [False, True])
-def test_gradient_of_forcing_equals_differences(lanes: bool, each: bool) -> None:
+@pytest.mark.parametrize("lanes", [0, *WIDTHS])
+def test_gradient_of_forcing_equals_differences(lanes: int, each: bool) -> None:
     p, x, column = case(3, each=each)
     assert column.shape[2] == (3 if each else 1)
     w = weights(3)
@@ -96,9 +97,10 @@ def test_gradient_of_forcing_equals_differences(lanes: bool, each: bool) -> None
 
 @pytest.mark.parametrize("each", [False, True], ids=["shared forcing", "forcing of each member"])
 @pytest.mark.parametrize("members", [1, 7, 16, 17, 33])
-def test_lanes_equal_one_member_after_the_other(members: int, each: bool) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_lanes_equal_one_member_after_the_other(width: int, members: int, each: bool) -> None:
     values = [*case(members, each=each), *weights(members)]
-    assert_same(compiled(True)(*values), compiled()(*values))
+    assert_same(compiled(width)(*values), compiled()(*values))
 
 
 def test_a_member_does_not_see_the_others() -> None:
@@ -146,8 +148,8 @@ def test_tangent_and_adjoint_agree(derived: Any) -> None:
     assert left == pytest.approx(right, rel=1e-11)
 
 
-@pytest.mark.parametrize("lanes", [False, True])
-def test_nan_stays_with_its_member(lanes: bool) -> None:
+@pytest.mark.parametrize("lanes", [0, *WIDTHS])
+def test_nan_stays_with_its_member(lanes: int) -> None:
     values, w = case(9), weights(9)
     sound = compiled(lanes)(*values, *w)
     values[0][1, 4] = np.nan
@@ -177,7 +179,7 @@ def test_folded_forcing_is_part_of_the_key(derived: Any) -> None:
 
 @pytest.mark.parametrize("module", [pickle, cloudpickle])
 def test_operations_can_be_sent_to_another_process(derived: Any, module: Any) -> None:
-    operation = Trajectory(derived, lanes=True, keep=64, forcing_gradient=True)
+    operation = Trajectory(derived, lanes=8, keep=64, forcing_gradient=True)
     back = module.loads(module.dumps(operation))
     assert back == operation and back.key == operation.key and back.program.fluxes == FLUXES
 
