@@ -21,6 +21,7 @@ from lsm_bayes.processes.leaf_area_coordinates import leaf_coordinates
 
 LABILE_LIFESPAN = 1.001  # yr
 RESILIENCE = 0.5
+ABOVE_A_YEAR = Prior("log_uniform", origin=1.0)
 COMPLETENESS = {"labile": 0.1, "foliage": 0.9, "root": 0.1, "wood": 0.1, "litter": 0.5, "soil": 0.01}
 
 
@@ -33,7 +34,7 @@ class Parameters(NamedTuple):
     f_auto: Annotated[float, Parameter("1", (0.2, 0.8), "autotrophic respiration as a fraction of GPP", level="pft")] = 0.5
     f_foliage: Annotated[float, Parameter("1", (0.01, 0.5), "fraction of NPP allocated directly to leaves", level="pft")] = 0.1
     f_roots: Annotated[float, Parameter("1", (0.01, 1.0), "fraction to fine roots of the NPP that leaves and labile pool leave over", level="pft")] = 0.4
-    leaf_lifespan: Annotated[float, Parameter("yr", (1.001, 8.0), "leaf lifespan", Prior("log_uniform", origin=1.0), level="pft")] = 1.5
+    leaf_lifespan: Annotated[float, Parameter("yr", (1.001, 8.0), "leaf lifespan", ABOVE_A_YEAR, level="pft")] = 1.5
     wood_turnover: Annotated[float, Parameter("d-1", (2.5e-5, 1e-3), "fraction of wood lost per day", level="pft")] = 1e-4
     root_turnover: Annotated[float, Parameter("d-1", (1e-4, 0.01), "fraction of fine roots lost per day", level="pft")] = 2e-3
     litter_mineralisation: Annotated[float, Parameter("d-1", (1e-4, 0.01), "fraction of litter respired per day at 0 degC")] = 5e-3

@@ -1,6 +1,7 @@
 """Aggregated canopy model of photosynthesis (Williams et al. 1997, doi 10.1890/1051-0761(1997)007[0882:PGPPIT]2.0.CO;2)."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytensor.tensor as pt
@@ -88,9 +89,7 @@ def gross_primary_production(
     """
     bare = lai <= 0  # False where the leaf area is NaN, which must come out again
     leaves = pt.switch(bare, 1.0, lai)  # 0/0 below otherwise
-    gpp = literal_gross_primary_production(
-        leaves, temperature_max, temperature_min, shortwave, co2, hours, canopy_efficiency, coefficients
-    )
+    gpp = _equations(leaves, temperature_max, temperature_min, shortwave, co2, hours, canopy_efficiency, coefficients)
     return pt.switch(bare, 0.0, gpp)
 
 
@@ -118,6 +117,30 @@ def literal_gross_primary_production(
     tensor
         gC m-2 d-1.
     """
+    gpp = _equations(lai, temperature_max, temperature_min, shortwave, co2, hours, canopy_efficiency, coefficients, _as_it_stands)
+    return _as_it_stands(gpp)
+
+
+def _as_it_stands(x: Any) -> Any:
+    """Keep rewriting from moving factors into a quotient, where they overflow earlier than in the C source."""
+    return pt.switch(pt.isnan(x), math.nan, x)
+
+
+def _unchanged(x: Any) -> Any:
+    return x
+
+
+def _equations(
+    lai: Any,
+    temperature_max: Any,
+    temperature_min: Any,
+    shortwave: Any,
+    co2: Any,
+    hours: Any,
+    canopy_efficiency: Any,
+    coefficients: Coefficients,
+    quotient: Callable[[Any], Any] = _unchanged,
+) -> Any:
     a = coefficients
     conductance = WATER_POTENTIAL**a.water_potential / (a.hydraulic * HYDRAULIC_RESISTANCE + 0.5 * (temperature_max - temperature_min))
     p = lai * canopy_efficiency * (pt.exp(a.temperature * temperature_max) / conductance)
@@ -125,7 +148,7 @@ def literal_gross_primary_production(
     b = co2 + q - p
     internal = 0.5 * (b + pt.sqrt(b**2 - 4 * (co2 * q - p * a.co2_compensation)))
     lai_squared = lai**2
-    quantum_yield = a.quantum_yield * lai_squared / (lai_squared + a.lai_half_saturation)
+    quantum_yield = quotient(a.quantum_yield * lai_squared / (lai_squared + a.lai_half_saturation))
     light_limited = quantum_yield * shortwave
     diffusion_limited = conductance * (co2 - internal)
     rate = light_limited * diffusion_limited / (light_limited + diffusion_limited)
