@@ -1,3 +1,4 @@
+import pickle
 from typing import Annotated, Any, NamedTuple
 
 import pytensor.tensor as pt
@@ -5,7 +6,7 @@ import pytest
 import small_models
 from small_models import Fluxes, Forcing, Parameters, State, two_pools
 
-from lsm_bayes.declare import Budget, Parameter, Prior, ProcessModel
+from lsm_bayes.declare import Budget, Parameter, Prior, ProcessModel, extending
 from lsm_bayes.vocabulary import Quantity
 
 
@@ -192,3 +193,30 @@ def test_a_nested_step_that_returns_something_else_is_refused() -> None:
             name="two_rates", title="", step=lambda x, z, m, f, p: (x, z), parameters=model.parameters, state=model.state,
             forcing=model.forcing, fluxes=model.fluxes, nested=model.nested,
         )  # fmt: skip
+
+
+@extending(Parameters, without=("decay",))
+class MoreParameters(NamedTuple):
+    """What is added."""
+
+    turnover: Annotated[float, Parameter("d-1", (1e-3, 0.5), "redeclared")] = 0.3
+    added: Annotated[float, Parameter("1", (0.0, 2.0), "new", Prior("uniform"))] = 1.0
+
+
+def test_a_declaration_is_extended() -> None:
+    assert MoreParameters._fields == ("efficiency", "turnover", "q10", "added")
+    found = declared(parameters=MoreParameters, step=lambda x, f, p: small_models.step(x, f, Parameters(p[0], p[1], 1e-3, p[2])))
+    assert found.parameter_table["turnover"] == (Parameter("d-1", (1e-3, 0.5), "redeclared"), 0.3)
+    assert found.parameter_table["efficiency"] == declared().parameter_table["efficiency"]
+    assert MoreParameters.__doc__ == "What is added."
+    assert pickle.loads(pickle.dumps(MoreParameters(1.0, 2.0, 3.0))) == (1.0, 2.0, 3.0, 1.0)
+
+
+def test_an_extension_that_does_not_fit_is_refused() -> None:
+    class Undefaulted(NamedTuple):
+        added: float
+
+    with pytest.raises(TypeError, match="Undefaulted: give all fields a default or none, as in Parameters"):
+        extending(Parameters)(Undefaulted)
+    with pytest.raises(KeyError, match="unknown field of Parameters to leave out 'dekay'. Did you mean 'decay'"):
+        extending(Parameters, without=("dekay",))(Undefaulted)

@@ -49,7 +49,6 @@ OLDER_1005 = dalec_1005.variant(
 NAMES_811 = FLUXES | {"temprate": "decomposition_factor", "q_paw": "runoff"}
 NAMES_1005 = NAMES_811 | {"q_paw": "drainage_plant_available"}
 FROZEN = json.loads((Path(__file__).parents[1] / "reference" / "dalec_water.json").read_text())
-# Sums over long periods: what a comparison needs of each file.
 RUNS: dict[str, tuple[ProcessModel, list[str], dict[str, str]]] = {
     "dalec811_daily_FI-Hyy.nc": (SOURCE_811, ORDER_811, NAMES_811),
     "dalec811_monthly.nc": (SOURCE_811, ORDER_811, NAMES_811),
@@ -188,11 +187,11 @@ def test_where_the_stores_are_not_overdrawn_the_source_differs_in_the_declared_p
     assert mine[0]["plant_available_water"].min() > 0
     for k in (0, 1):
         for name, series in mine[k].items():
-            np.testing.assert_allclose(series, theirs[k][name], rtol=1e-6, atol=1e-12, err_msg=name)
+            np.testing.assert_allclose(series, theirs[k][name], rtol=0, atol=1e-6 * np.abs(series).max() + 1e-15, err_msg=name)
 
 
 def test_an_overdrawn_store_stays_finite_and_recovers() -> None:
-    forcing = weather(dalec_1005.DALEC_1005, 730) | {"precipitation": np.where(np.arange(730) < 365, 0.0, 4.0)}
+    forcing = weather(dalec_1005.DALEC_1005, 730) | {"precipitation": np.where(np.arange(730) < 365, 0.0, 12.0)}
     pools, fluxes = run_with(dalec_1005.DALEC_1005, forcing, plant_available_water=1.0, radiation_evaporation=0.3)
     water = pools["plant_available_water"][:, 0]
     assert water[365] < 0 < water[-1]
@@ -207,7 +206,7 @@ def test_at_most_all_of_the_drainage_percolates() -> None:
 
 
 def test_the_stores_settle_where_they_drain_what_they_get() -> None:
-    constant = {n: np.full(4000, s.mean()) for n, s in weather(dalec_1005.DALEC_1005, 365).items()}
+    constant = {n: np.full(4000, s.mean()) for n, s in weather(dalec_1005.DALEC_1005, 365).items()} | {"precipitation": np.full(4000, 6.0)}
     p = {"water_stress_threshold": 1.0, "available_water_focal_point": 60.0, "unavailable_water_focal_point": 3.0}
     pools, fluxes = run_with(dalec_1005.DALEC_1005, constant, **p)
     last = {n: float(v[-1, 0]) for n, v in fluxes.items()}

@@ -1,0 +1,39 @@
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from lsm_bayes.forcing import forcing_arrays
+from lsm_bayes.land import get
+from lsm_bayes.vocabulary import QUANTITIES
+
+
+@pytest.fixture
+def data() -> xr.Dataset:
+    rng = np.random.default_rng(0)
+    means = {
+        "air_temperature_min": 3.0,
+        "air_temperature_max": 12.0,
+        "shortwave_down": 10.0,
+        "co2": 400.0,
+        "vapour_pressure_deficit": 5.0,
+        "precipitation": 2.0,
+    }
+    made = xr.Dataset(coords={"site": ["A", "B"], "time": pd.date_range("2010-01-01", periods=40), "latitude": ("site", [50.0, 60.0])})
+    for name, mean in means.items():
+        made[name] = (("site", "time"), mean + rng.random((2, 40)) + np.array([[0.0], [1.0]]), QUANTITIES[name].attrs())
+    return made
+
+
+def test_a_reference_climate_is_the_mean_of_the_series(data: xr.Dataset) -> None:
+    arrays = forcing_arrays(get("dalec_811"), data).varying
+    wanted = 0.5 * (data["air_temperature_min"] + data["air_temperature_max"]).mean("time").values
+    np.testing.assert_allclose(arrays["mean_air_temperature"], np.repeat(wanted[:, None], 40, axis=1), rtol=1e-14)
+    one = forcing_arrays(get("dalec_811"), data.sel(site="B", drop=True)).varying
+    np.testing.assert_allclose(one["mean_precipitation"], float(data["precipitation"].sel(site="B").mean()), rtol=1e-14)
+
+
+def test_a_reference_climate_in_the_data_is_used(data: xr.Dataset) -> None:
+    data = data.assign(mean_precipitation=("site", [1.0, 365.25], {"units": "mm year-1"}))
+    arrays = forcing_arrays(get("dalec_811"), data).varying["mean_precipitation"]
+    np.testing.assert_allclose(arrays[:, 0], [1.0 / 365.25, 1.0], rtol=1e-12)
