@@ -54,11 +54,11 @@ class Fluxes(NamedTuple):
 class Form(NamedTuple):
     """Choices in the equations."""
 
-    carbon: dalec_811.Form = dalec_811.PAPER
+    carbon: dalec_811.Form = dalec_811.DEFAULT
     excess_percolation: bool = False  # x / (1 - x) from a full store
 
 
-PAPER = Form()
+DEFAULT = Form()
 SOURCE = Form(dalec_811.SOURCE._replace(litter_chars=True), excess_percolation=True)
 
 
@@ -114,7 +114,7 @@ def variant(form: Form, name: str, title: str) -> ProcessModel:
     Parameters
     ----------
     form : Form
-        `PAPER`, `SOURCE`, or one of them with something replaced.
+        `DEFAULT`, `SOURCE`, or one of them with something replaced.
     name, title : str
         Of the model.
 
@@ -145,4 +145,4 @@ def variant(form: Form, name: str, title: str) -> ProcessModel:
     )
 
 
-DALEC_1005 = variant(PAPER, "dalec_1005", "DALEC 1005: DALEC-CDEA with two stores of water (CARDAMOM 1005)")
+DALEC_1005 = variant(DEFAULT, "dalec_1005", "DALEC 1005: DALEC-CDEA with two stores of water (CARDAMOM 1005)")

@@ -5,15 +5,15 @@ plant-available water is below a threshold; evapotranspiration is GPP x VPD over
 decomposition depends on the anomaly of precipitation too; labile lifespan and fire parameters are calibrated. Pools are gC m-2
 and mm, fluxes gC m-2 d-1 and mm d-1.
 
-`PAPER` and `SOURCE` are two forms of the equations. The C source differs from the paper in these points, which `variant` with
-`SOURCE` repeats: its reference temperature of decomposition is half the mean temperature; litter that fire reaches and does not
-burn stays litter; an overdrawn store gives negative photosynthesis and drains more, so that many points inside the bounds
-diverge. Here such a store neither drains nor feeds photosynthesis.
+`DEFAULT` and `SOURCE` are two forms of the equations. The C source does three things that `variant` with `SOURCE` repeats: its
+reference temperature of decomposition is half the mean temperature, here it is the mean; litter that fire reaches and does not
+burn stays litter, here it becomes soil organic matter as in DALEC-CDEA; an overdrawn store gives negative photosynthesis and
+drains more, so that many points inside the bounds diverge, here it neither drains nor feeds photosynthesis.
 
 Traps. Means of temperature and precipitation are those of the reference climate: the whole forcing series unless the data say
 otherwise. Moisture acts through precipitation of the same step, which is spiky at a daily step. What drains in a step does not
 depend on its length. `water_stress_threshold` has no gradient while the store is above it, and corners elsewhere:
-``variant(PAPER._replace(stress=partial(plant_available_water.smooth_stress, width=0.05)), ...)`` rounds them.
+``variant(DEFAULT._replace(stress=partial(plant_available_water.smooth_stress, width=0.05)), ...)`` rounds them.
 """
 
 import math
@@ -89,7 +89,7 @@ class Form(NamedTuple):
     litter_chars: bool = True
 
 
-PAPER = Form()
+DEFAULT = Form()
 SOURCE = Form(
     pi=3.1415927,
     loss_rate=turnover.literal_loss_rate,
@@ -116,7 +116,7 @@ def carbon(form: Form, x: Any, f: Any, p: Any) -> tuple[dict[str, Any], dict[str
     Returns
     -------
     tuple of dict
-        Pools at the end, gC m-2, and fluxes, gC m-2 d-1 (Bloom et al. 2020, appendix).
+        Pools at the end, gC m-2, and fluxes, gC m-2 d-1 (Bloom et al. 2020; CARDAMOM source).
     """
     days = f.step_length
     lai = x.foliage_carbon / p.leaf_mass_area
@@ -214,7 +214,7 @@ def variant(form: Form, name: str, title: str) -> ProcessModel:
     Parameters
     ----------
     form : Form
-        `PAPER`, `SOURCE`, or one of them with something replaced.
+        `DEFAULT`, `SOURCE`, or one of them with something replaced.
     name, title : str
         Of the model.
 
@@ -244,4 +244,4 @@ def variant(form: Form, name: str, title: str) -> ProcessModel:
     )
 
 
-DALEC_811 = variant(PAPER, "dalec_811", "DALEC 811: DALEC-CDEA with plant-available water (CARDAMOM 811)")
+DALEC_811 = variant(DEFAULT, "dalec_811", "DALEC 811: DALEC-CDEA with plant-available water (CARDAMOM 811)")

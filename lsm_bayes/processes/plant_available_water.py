@@ -22,7 +22,7 @@ def stress(storage: Any, threshold: Any) -> Any:
     Returns
     -------
     tensor
-        ``storage / threshold`` between 0 and 1 (Bloom et al. 2020, appendix). The derivative with respect to the threshold is
+        ``storage / threshold`` between 0 and 1 (Bloom et al. 2020; CARDAMOM source). The derivative with respect to the threshold is
         zero where the store is above it all the time; `smooth_stress` has none of the corners.
     """
     return pt.switch(storage <= 0, 0.0, literal_stress(storage, threshold))
@@ -79,7 +79,7 @@ def drainage(storage: Any, focal_point: Any, step_length: Any) -> Any:
     -------
     tensor
         mm d-1: ``storage^2 / focal_point`` in a step, in a full store ``storage - focal_point / 4``; value and slope are
-        continuous (Bloom et al. 2020, appendix; CARDAMOM source). The amount is that of a step of any length: parameters of
+        continuous (Bloom et al. 2020; CARDAMOM source). The amount is that of a step of any length: parameters of
         daily and monthly runs differ. Zero for an overdrawn store.
     """
     return literal_drainage(pt.switch(storage <= 0, 0.0, storage), focal_point, step_length)

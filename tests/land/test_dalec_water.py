@@ -251,5 +251,5 @@ def test_smooth_stress_tends_to_the_exact_one() -> None:
 def test_a_smooth_variant_runs_near_the_exact_one() -> None:
     forcing = weather(dalec_811.DALEC_811, 365)
     exact = run_with(dalec_811.DALEC_811, forcing)[1]["gpp"].sum()
-    form = dalec_811.PAPER._replace(stress=partial(plant_available_water.smooth_stress, width=0.01))
+    form = dalec_811.DEFAULT._replace(stress=partial(plant_available_water.smooth_stress, width=0.01))
     assert run_with(dalec_811.variant(form, "dalec_811_smooth", "smooth"), forcing)[1]["gpp"].sum() == pytest.approx(exact, rel=0.02)
