@@ -15,8 +15,8 @@ from typing import Annotated, Any, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.declare import Budget, Coordinates, DateShift, Equilibrium, Parameter, Prior, ProcessModel
-from lsm_bayes.processes import acm, cdea_phenology, fire, turnover
+from lsm_bayes.declare import Budget, Constraint, Coordinates, DateShift, Equilibrium, Parameter, Prior, ProcessModel
+from lsm_bayes.processes import acm, cdea_phenology, ecological_constraints, fire, turnover
 
 LABILE_LIFESPAN = 1.001  # yr
 RESILIENCE = 0.5
@@ -258,6 +258,45 @@ def equilibrium(means: Mapping[str, Any], p: Parameters) -> dict[str, Any]:
     }
 
 
+def _warmth(means: Mapping[str, Any], p: Parameters) -> Any:
+    return pt.exp(p.temperature_exponent * 0.5 * (means["air_temperature_max"] + means["air_temperature_min"]))
+
+
+def _allocation_margin(means: Mapping[str, Any], p: Parameters) -> Any:
+    to_labile = (1.0 - p.f_foliage) * p.f_labile
+    to_leaves = p.f_foliage + to_labile
+    return ecological_constraints.balanced_allocation(to_leaves, (1.0 - to_leaves) * p.f_roots)
+
+
+CONSTRAINTS = (
+    Constraint(
+        "litter_faster_than_soil",
+        "Litter mineralises faster than soil organic matter (Bloom & Williams 2015, constraint 1).",
+        lambda means, p: ecological_constraints.slower(p.soil_mineralisation, p.litter_mineralisation),
+    ),
+    Constraint(
+        "decomposition_faster_than_soil",
+        "Litter decomposes faster than soil organic matter mineralises (Bloom & Williams 2015, constraint 2).",
+        lambda means, p: ecological_constraints.slower(p.soil_mineralisation, p.decomposition_rate),
+    ),
+    Constraint(
+        "wood_outlives_leaves",
+        "Wood lives longer than leaves (Bloom & Williams 2015, constraint 3).",
+        lambda means, p: ecological_constraints.wood_outlives_leaves(p.wood_turnover, p.leaf_lifespan),
+    ),
+    Constraint(
+        "roots_faster_than_soil",
+        "Roots turn over faster than soil organic matter at the mean temperature (Bloom & Williams 2015, constraint 4).",
+        lambda means, p: ecological_constraints.slower(p.soil_mineralisation * _warmth(means, p), p.root_turnover),
+    ),
+    Constraint(
+        "balanced_allocation",
+        "Leaves and labile carbon get between a fifth and five times what roots get (Bloom & Williams 2015, constraint 5).",
+        _allocation_margin,
+    ),
+)
+
+
 BEND = 0.2  # e-foldings
 
 
@@ -369,6 +408,7 @@ _DECLARED: dict[str, Any] = {
         DateShift("leaf_fall_day", ("leaf_lifespan", "leaf_fall_period"), leaf_fall_shift),
         DateShift("leaf_onset_day", ("labile_release_period",), leaf_onset_shift),
     ),
+    "constraints": CONSTRAINTS,
     "folded": ("step_length", "burned_area"),
 }
 DALEC_CDEA = ProcessModel(name="dalec_cdea", title="DALEC-CDEA (CARDAMOM 400)", step=step, **_DECLARED)
