@@ -62,7 +62,8 @@ def parameters(tree: xr.DataTree, gates: Gates, table: pd.DataFrame) -> Section:
 
 def _constraints(described: dict[str, str], draws: dict[str, np.ndarray]) -> list[Block]:
     """Say which ecological constraints bite: how often the posterior violates each, and by how much."""
-    rows, marked = [], set()
+    rows: list[tuple[str, ...]] = []
+    marked: set[int] = set()
     for name, words in described.items():
         for label in (k for k in draws if variable_of(k) == f"{name}_margin"):
             q05, q50, q95 = np.quantile(draws[label], [0.05, 0.5, 0.95])
