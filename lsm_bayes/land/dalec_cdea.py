@@ -405,7 +405,9 @@ _DECLARED: dict[str, Any] = {
     ),
     "budgets": {"carbon": Budget(_POOLS, ("gpp",), ("reco", "fire_emission"))},
     "equilibrium": Equilibrium(("gpp", "temperature_factor"), equilibrium),
-    "coordinates": Coordinates(("f_foliage", "f_labile", "leaf_mass_area"), ("f_auto", "canopy_efficiency", "leaf_lifespan"), leaf_coordinates),
+    "coordinates": Coordinates(
+        ("f_foliage", "f_labile", "leaf_mass_area"), ("f_auto", "canopy_efficiency", "leaf_lifespan"), leaf_coordinates
+    ),
     "date_shifts": (
         DateShift("leaf_fall_day", ("leaf_lifespan", "leaf_fall_period"), leaf_fall_shift),
         DateShift("leaf_onset_day", ("labile_release_period",), leaf_onset_shift),

@@ -33,7 +33,7 @@ def test_inside_the_bounds_and_log_uniform(evaluate) -> None:
         assert (logs > lower - 1e-9).all() and (logs < upper + 1e-9).all()
         if np.isfinite(log_density):
             found.append(log_density - np.log(abs(np.linalg.det(jacobian))))
-    assert len(found) > 290  # the rest lies where the bend is flat by rounding
+    assert len(found) > 280  # the rest lies where the bend is flat by rounding
     np.testing.assert_allclose(found, found[0], atol=1e-7)
 
 
