@@ -78,7 +78,8 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
     data : xarray.Dataset
         Dimensions ``time`` and optionally ``site``; variables under their vocabulary name or an alias, with ``units``. Day of the
         year, day number (from 1 January of the first year) and step length come from the time axis; latitude may be a
-        coordinate; burned area is zero when it is absent.
+        coordinate; burned area is zero when it is absent. A mean of the reference climate (``Quantity.mean_of``) is that over the
+        data when it is absent: give it, of shape () or (site,), where runs on parts of a record must agree.
 
     Returns
     -------
@@ -111,6 +112,9 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
             values[name] = clock[name]
         elif name == "burned_area" and _find(name, data) is None:
             values[name] = 0.0
+        elif (q := model.forcing_quantities[name]).mean_of and _find(name, data) is None:
+            parts = [_column(model, n, data, time, sites) for n in q.mean_of]
+            values[name] = np.mean(np.broadcast_arrays(*parts), axis=0).mean(axis=-1)
         else:
             values[name] = _column(model, name, data, time, sites)
     folded = {n: float(values[n]) for n in model.folded if n in values and np.ndim(values[n]) == 0}

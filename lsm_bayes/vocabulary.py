@@ -32,6 +32,8 @@ class Quantity:
         What a positive value means, where that is not obvious.
     fluxnet, alma, cf : tuple of str, optional
         Names in FLUXNET2015/ONEFlux/AmeriFlux/ICOS files, in ALMA (PLUMBER2) files, and CMIP/CF names.
+    mean_of : tuple of str
+        Where it is absent from the data, it is the mean of these quantities over all times.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Quantity:
     fluxnet: tuple[str, ...] = ()
     alma: tuple[str, ...] = ()
     cf: tuple[str, ...] = ()
+    mean_of: tuple[str, ...] = ()
 
     def attrs(self) -> dict[str, str]:
         """Return the xarray attributes of this quantity.
@@ -79,6 +82,8 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("air_pressure", "kPa", "air pressure at the surface", "", ("PA_F", "PA"), ("Psurf",), ("ps", "surface_air_pressure")),
         Quantity("wind_speed", "m s-1", "horizontal wind speed", "", ("WS_F", "WS"), ("Wind",), ("sfcWind", "wind_speed")),
         Quantity("co2", "umol mol-1", "mole fraction of CO2 in dry air", "", ("CO2_F_MDS", "CO2"), ("CO2air",), ("co2", "mole_fraction_of_carbon_dioxide_in_air")),
+        Quantity("mean_air_temperature", "degC", "air temperature of the reference climate", mean_of=("air_temperature_min", "air_temperature_max")),
+        Quantity("mean_precipitation", "mm d-1", "precipitation of the reference climate", "positive downwards", mean_of=("precipitation",)),
         Quantity("burned_area", "1", "fraction of the area that burns during the step", "", ("BURNED_AREA",), (), ("burntFractionAll",)),
         Quantity("day_of_year", "d", "day of the year of the middle of the step, 1 to 366"),
         Quantity("day_number", "d", "days since 1 January of the first year, middle of the step: the clock of the phenology"),
@@ -125,8 +130,18 @@ QUANTITIES: dict[str, Quantity] = {
         _flux("fire_wood_to_soil", "carbon of wood killed by fire, to soil organic matter"),
         _flux("fire_litter_to_soil", "carbon of litter charred by fire, to soil organic matter"),
         Quantity("temperature_factor", "1", "factor of decomposition rates with temperature"),
+        Quantity("decomposition_factor", "1", "factor of decomposition rates with temperature and moisture"),
         Quantity("leaf_fall_factor", "d-1", "fraction of the leaf carbon lost per day by phenology"),
         Quantity("labile_release_factor", "d-1", "fraction of the labile carbon released per day by phenology"),
+        # --- water pools and fluxes
+        Quantity("plant_available_water", "mm", "soil water that plants can reach"),
+        Quantity("plant_unavailable_water", "mm", "soil water below the roots"),
+        Quantity("soil_moisture_stress", "1", "factor of photosynthesis with soil water, 1 without stress"),
+        Quantity("infiltration", "mm d-1", "water that enters the soil", "positive into the soil"),
+        Quantity("percolation", "mm d-1", "water from the plant-available to the plant-unavailable store", "positive downwards"),
+        Quantity("drainage_plant_available", "mm d-1", "water that leaves the soil from the plant-available store", "positive out of the soil"),
+        Quantity("drainage_plant_unavailable", "mm d-1", "water that leaves the soil from the plant-unavailable store", "positive out of the soil"),
+        Quantity("runoff", "mm d-1", "water that leaves the soil other than to the atmosphere", "positive out of the soil", (), (), ("mrro", "runoff_flux")),
     )
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ import pytensor.tensor as pt
 import pytest
 
 from lsm_bayes.land import get
-from lsm_bayes.land.dalec_cdea import leaf_coordinates
+from lsm_bayes.processes.leaf_area_coordinates import leaf_coordinates
 
 NAMES = ("f_foliage", "f_labile", "leaf_mass_area")
 TABLE = get("dalec_cdea").parameter_table
