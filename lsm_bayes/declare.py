@@ -246,6 +246,26 @@ class DateShift:
 
 
 @dataclass(frozen=True)
+class Constraint:
+    """An inequality between parameters that a plausible ecosystem satisfies.
+
+    Parameters
+    ----------
+    name : str
+        Identifier.
+    description : str
+        One sentence, with the paper.
+    margin : callable
+        ``margin(means, parameters) -> expression``: the logarithm of the ratio by which the inequality holds, negative where it does
+        not. ``means`` maps the forcing to its mean over the fitted period, at every site.
+    """
+
+    name: str
+    description: str
+    margin: Callable[[Mapping[str, Any], Any], Any]
+
+
+@dataclass(frozen=True)
 class Nested:
     """A faster step inside each step of a process model.
 
@@ -301,6 +321,8 @@ class ProcessModel:
         Better coordinates for a group of parameters; calibration uses them where the group is pooled alike.
     date_shifts : tuple of DateShift
         Dates whose prior is that of an observable day.
+    constraints : tuple of Constraint
+        Ecological constraints; a calibration can impose them.
     folded : tuple of str
         Forcing that is one number for a whole run and is compiled into the kernel as a constant, such as the step length:
         ``(1 - k)**1`` then costs nothing.
@@ -324,6 +346,7 @@ class ProcessModel:
     equilibrium: Equilibrium | None = None
     coordinates: Coordinates | None = None
     date_shifts: tuple[DateShift, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     folded: tuple[str, ...] = ("step_length",)
 
     def __post_init__(self) -> None:

@@ -74,18 +74,16 @@ def _step(form: Form, x: Any, f: Any, p: Any) -> tuple[Any, Any]:
         full = x.plant_available_water > p.available_water_focal_point / 2
         percolated = pt.switch(full, leaving * share / (1.0 - share), percolated)
     below = drainage(x.plant_unavailable_water, p.unavailable_water_focal_point, days)
-    return State(
-        **pools,
-        plant_available_water=x.plant_available_water + days * (f.precipitation - drained - percolated - evapotranspiration),
-        plant_unavailable_water=x.plant_unavailable_water + days * (percolated - below),
-    ), Fluxes(
-        **fluxes,
-        evapotranspiration=evapotranspiration,
-        runoff=drained + below,
-        drainage_plant_available=drained,
-        percolation=percolated,
-        drainage_plant_unavailable=below,
-    )
+    pools["plant_available_water"] = x.plant_available_water + days * (f.precipitation - drained - percolated - evapotranspiration)
+    pools["plant_unavailable_water"] = x.plant_unavailable_water + days * (percolated - below)
+    fluxes |= {
+        "evapotranspiration": evapotranspiration,
+        "runoff": drained + below,
+        "drainage_plant_available": drained,
+        "percolation": percolated,
+        "drainage_plant_unavailable": below,
+    }
+    return State(**pools), Fluxes(**fluxes)
 
 
 def equilibrium(means: Mapping[str, Any], p: Any) -> dict[str, Any]:

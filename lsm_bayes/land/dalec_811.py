@@ -199,7 +199,9 @@ CITATIONS = (
     "Bloom et al. (2020), Biogeosciences 17, 6393-6422, doi 10.5194/bg-17-6393-2020: plant-available water",
 )
 SHARED: dict[str, Any] = {
-    "coordinates": Coordinates(("f_foliage", "f_labile", "leaf_mass_area"), ("f_auto", "canopy_efficiency"), leaf_coordinates),
+    "coordinates": Coordinates(
+        ("f_foliage", "f_labile", "leaf_mass_area"), ("f_auto", "canopy_efficiency", "leaf_lifespan"), leaf_coordinates
+    ),
     "date_shifts": (
         DateShift("leaf_fall_day", ("leaf_lifespan", "leaf_fall_period"), dalec_cdea.leaf_fall_shift),
         DateShift("leaf_onset_day", ("labile_lifespan", "labile_release_period"), leaf_onset_shift),

@@ -15,8 +15,8 @@ from typing import Annotated, Any, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.declare import Budget, Coordinates, DateShift, Equilibrium, Parameter, Prior, ProcessModel
-from lsm_bayes.processes import acm, cdea_phenology, cdea_pools, turnover
+from lsm_bayes.declare import Budget, Constraint, Coordinates, DateShift, Equilibrium, Parameter, Prior, ProcessModel
+from lsm_bayes.processes import acm, cdea_phenology, cdea_pools, ecological_constraints, turnover
 from lsm_bayes.processes.leaf_area_coordinates import leaf_coordinates
 
 LABILE_LIFESPAN = 1.001  # yr
@@ -197,6 +197,44 @@ def equilibrium(means: Mapping[str, Any], p: Parameters) -> dict[str, Any]:
     return cdea_pools.equilibrium(means["gpp"], means["temperature_factor"], p)
 
 
+def _warmth(means: Mapping[str, Any], p: Parameters) -> Any:
+    return pt.exp(p.temperature_exponent * 0.5 * (means["air_temperature_max"] + means["air_temperature_min"]))
+
+
+def _allocation_margin(means: Mapping[str, Any], p: Parameters) -> Any:
+    to = cdea_pools.allocation(p.f_auto, p.f_foliage, p.f_labile, p.f_roots)
+    return ecological_constraints.balanced_allocation(to.foliage + to.labile, to.roots)
+
+
+CONSTRAINTS = (
+    Constraint(
+        "litter_faster_than_soil",
+        "Litter mineralises faster than soil organic matter (Bloom & Williams 2015, constraint 1).",
+        lambda means, p: ecological_constraints.slower(p.soil_mineralisation, p.litter_mineralisation),
+    ),
+    Constraint(
+        "decomposition_faster_than_soil",
+        "Litter decomposes faster than soil organic matter mineralises (Bloom & Williams 2015, constraint 2).",
+        lambda means, p: ecological_constraints.slower(p.soil_mineralisation, p.decomposition_rate),
+    ),
+    Constraint(
+        "wood_outlives_leaves",
+        "Wood lives longer than leaves (Bloom & Williams 2015, constraint 3).",
+        lambda means, p: ecological_constraints.wood_outlives_leaves(p.wood_turnover, p.leaf_lifespan),
+    ),
+    Constraint(
+        "roots_faster_than_soil",
+        "Roots turn over faster than soil organic matter at the mean temperature (Bloom & Williams 2015, constraint 4).",
+        lambda means, p: ecological_constraints.slower(p.soil_mineralisation * _warmth(means, p), p.root_turnover),
+    ),
+    Constraint(
+        "balanced_allocation",
+        "Leaves and labile carbon get between a fifth and five times what roots get (Bloom & Williams 2015, constraint 5).",
+        _allocation_margin,
+    ),
+)
+
+
 def leaf_fall_shift(known: Mapping[str, Any]) -> Any:
     """Return the days from the peak of leaf fall to ``leaf_fall_day``: up to 94 days before it for short-lived leaves.
 
@@ -242,11 +280,14 @@ _DECLARED: dict[str, Any] = {
     ),
     "budgets": {"carbon": Budget(_POOLS, ("gpp",), ("reco", "fire_emission"))},
     "equilibrium": Equilibrium(("gpp", "temperature_factor"), equilibrium),
-    "coordinates": Coordinates(("f_foliage", "f_labile", "leaf_mass_area"), ("f_auto", "canopy_efficiency"), leaf_coordinates),
+    "coordinates": Coordinates(
+        ("f_foliage", "f_labile", "leaf_mass_area"), ("f_auto", "canopy_efficiency", "leaf_lifespan"), leaf_coordinates
+    ),
     "date_shifts": (
         DateShift("leaf_fall_day", ("leaf_lifespan", "leaf_fall_period"), leaf_fall_shift),
         DateShift("leaf_onset_day", ("labile_release_period",), leaf_onset_shift),
     ),
+    "constraints": CONSTRAINTS,
     "folded": ("step_length", "burned_area"),
 }
 DALEC_CDEA = ProcessModel(name="dalec_cdea", title="DALEC-CDEA (CARDAMOM 400)", step=step, **_DECLARED)
