@@ -84,6 +84,9 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("co2", "umol mol-1", "mole fraction of CO2 in dry air", "", ("CO2_F_MDS", "CO2"), ("CO2air",), ("co2", "mole_fraction_of_carbon_dioxide_in_air")),
         Quantity("mean_air_temperature", "degC", "air temperature of the reference climate", mean_of=("air_temperature_min", "air_temperature_max")),
         Quantity("mean_precipitation", "mm d-1", "precipitation of the reference climate", "positive downwards", mean_of=("precipitation",)),
+        Quantity("ppfd", "umol m-2 s-1", "incoming photosynthetic photon flux density, mean over day and night", "positive downwards", ("PPFD_IN",)),
+        Quantity("fapar", "1", "fraction of photosynthetically active radiation absorbed by green vegetation", "", ("FAPAR",), (), ("fapar",)),
+        Quantity("cloud_fraction", "1", "fraction of the day without bright sunshine", "", (), (), ("clt", "cloud_area_fraction")),
         Quantity("burned_area", "1", "fraction of the area that burns during the step", "", ("BURNED_AREA",), (), ("burntFractionAll",)),
         Quantity("day_of_year", "d", "day of the year of the middle of the step, 1 to 366"),
         Quantity("day_number", "d", "days since 1 January of the first year, middle of the step: the clock of the phenology"),
@@ -101,6 +104,15 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("sensible_heat", "W m-2", "sensible heat flux", _UP, ("H_F_MDS", "H_CORR", "H"), ("Qh",), ("hfss", "surface_upward_sensible_heat_flux")),
         Quantity("ground_heat", "W m-2", "ground heat flux", "positive downwards", ("G_F_MDS", "G"), ("Qg",), ("hfds",)),
         Quantity("soil_water", "percent", "volumetric soil water content of the uppermost sensor", "", ("SWC_F_MDS_1", "SWC"), ("SoilMoist",), ("mrsos",)),
+        # --- photosynthesis
+        Quantity("light_use_efficiency", "1", "CO2 taken up in gross photosynthesis per photon absorbed, mole per mole"),
+        Quantity("ci_to_ca", "1", "ratio of leaf-internal to ambient partial pressure of CO2"),
+        Quantity("intrinsic_water_use_efficiency", "umol mol-1", "assimilation per stomatal conductance to water vapour"),
+        Quantity("vcmax", "umol m-2 s-1", "largest rate of carboxylation by Rubisco at the temperature of growth, per ground area under full absorption"),
+        Quantity("vcmax25", "umol m-2 s-1", "largest rate of carboxylation by Rubisco at 25 degC, per ground area under full absorption"),
+        Quantity("jmax", "umol m-2 s-1", "largest rate of electron transport at the temperature of growth, per ground area under full absorption"),
+        Quantity("jmax25", "umol m-2 s-1", "largest rate of electron transport at 25 degC, per ground area under full absorption"),
+        _flux("dark_respiration", "mitochondrial respiration of leaves, day and night"),
         # --- carbon pools
         Quantity("labile_carbon", _POOL, "carbon in labile plant tissue"),
         Quantity("foliage_carbon", _POOL, "carbon in leaves", "", (), (), ("cLeaf",)),
@@ -142,6 +154,12 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("drainage_plant_available", "mm d-1", "water that leaves the soil from the plant-available store", "positive out of the soil"),
         Quantity("drainage_plant_unavailable", "mm d-1", "water that leaves the soil from the plant-unavailable store", "positive out of the soil"),
         Quantity("runoff", "mm d-1", "water that leaves the soil other than to the atmosphere", "positive out of the soil", (), (), ("mrro", "runoff_flux")),
+        Quantity("potential_evapotranspiration", "mm d-1", "evapotranspiration that water does not limit", _UP, (), ("PotEvap",), ("evspsblpot",)),
+        Quantity("condensation", "mm d-1", "condensation of water vapour at night", "positive downwards"),
+        Quantity("rainfall", "mm d-1", "rain", "positive downwards", (), (), ("prra", "rainfall_flux")),
+        Quantity("snowfall", "mm d-1", "snow, as water", "positive downwards", (), ("Snowf",), ("prsn", "snowfall_flux")),
+        Quantity("snowmelt", "mm d-1", "melt of the snow pack", "positive into the soil", (), ("Qsm",), ("snm",)),
+        Quantity("snow_water", "mm", "snow pack, as water", "", (), ("SWE",), ("snw",)),
     )
 }  # fmt: skip
 
