@@ -37,11 +37,16 @@ def equilibrium(model: ProcessModel, found: Mapping[str, np.ndarray], values: Ma
     """Return the declared equilibrium for the mean fluxes of a run of one member."""
     assert model.equilibrium is not None
     given = {n: default for n, (_, default) in model.parameter_table.items()} | dict(values or {})
-    p = model.parameters(*(pt.constant(float(given[n])) for n in model.parameters._fields))
-    pools = model.equilibrium.pools({n: pt.constant(float(found[n].mean())) for n in model.equilibrium.needs}, p)
+    p = model.parameters(*(number(given[n]) for n in model.parameters._fields))
+    pools = model.equilibrium.pools({n: number(found[n].mean()) for n in model.equilibrium.needs}, p)
     return {n: value(v) for n, v in pools.items()}
 
 
 def value(expression: Any) -> float:
     """Evaluate an expression without inputs."""
     return float(pt.as_tensor(expression).eval(mode="FAST_COMPILE"))
+
+
+def number(x: float) -> Any:
+    """Make a float64 constant; `pt.constant` would take float32 where that holds the number."""
+    return pt.constant(float(x), dtype="float64")

@@ -38,11 +38,12 @@ def rothc(wet: Any, wilting: Any, width: float = 0.0) -> Any:
     Returns
     -------
     tensor
-        1: 0.2 in dry soil, 1 at the optimum, falling beyond it (Clark et al. 2011, doi 10.5194/gmd-4-701-2011).
+        1: 0.2 in dry soil, 1 at the optimum, falling beyond it, not below 0.2 (Clark et al. 2011, doi 10.5194/gmd-4-701-2011; the lower
+        limit is reached in a soil that reads more water than its pores hold).
     """
     optimum, dry = 0.5 * (1.0 + wilting), 1.7 * wilting
-    above_dry, above_optimum = positive_part(wet - dry, width), positive_part(wet - optimum, width)
-    return 0.2 + 0.8 * ((above_dry - above_optimum) / (optimum - dry) - above_optimum)
+    above_dry, above_optimum, above_pores = (positive_part(wet - w, width) for w in (dry, optimum, optimum + 1.0))
+    return 0.2 + 0.8 * ((above_dry - above_optimum) / (optimum - dry) - above_optimum + above_pores)
 
 
 def century(wet: Any, width: float = 0.0) -> Any:

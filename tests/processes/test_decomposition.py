@@ -7,7 +7,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from runs import value
+from runs import number, value
 
 from lsm_bayes.processes import century, decomposition_moisture, decomposition_temperature, rothc, smoothing, turnover
 
@@ -15,29 +15,29 @@ from lsm_bayes.processes import century, decomposition_moisture, decomposition_t
 @pytest.mark.parametrize(
     ("factor", "expected"),
     [
-        (decomposition_temperature.rothc(pt.constant(10.0)), 1.1053757),
-        (decomposition_temperature.century(pt.constant(10.0), np.exp(0.69)), 0.25157855),
-        (decomposition_temperature.lloyd_taylor(pt.constant(20.0)), 2.3031957),
-        (decomposition_temperature.lloyd_taylor(pt.constant(10.0)), 1.0),
-        (decomposition_temperature.q10(pt.constant(25.0), 2.0, 15.0), 2.0),
-        (decomposition_moisture.century(pt.constant(0.4)), 0.494),
-        (decomposition_moisture.casa(pt.constant(0.3)), 0.54310065),
-        (decomposition_moisture.casa(pt.constant(0.55)), 1.0),
-        (decomposition_moisture.rothc(pt.constant(0.4), 0.3), 0.2),
-        (decomposition_moisture.rothc(pt.constant(0.65), 0.3), 1.0),
-        (decomposition_moisture.rothc(pt.constant(0.58), 0.3), 0.6),
-        (decomposition_moisture.rothc(pt.constant(1.0), 0.3), 0.72),
-        (decomposition_moisture.wetness(pt.constant(27.0), 0.45), 0.6),
-        (rothc.respired_ratio(pt.constant(0.2)), 3.644286),
-        (1.0 - sum(rothc.retained(pt.constant(0.2))), 0.78468165),
-        (rothc.cover_factor(pt.constant(1.0)), 0.6),
-        (rothc.cover_factor(pt.constant(0.0)), 1.0),
-        (century.active_transfers(pt.constant(0.2)).slow, 0.282),
-        (century.active_transfers(pt.constant(0.2)).passive, 0.004),
-        (century.active_transfers(pt.constant(0.2)).respired, 0.714),
-        (century.clay_factor(pt.constant(0.2)), 0.85),
-        (century.metabolic_fraction(pt.constant(10.0)), 0.67),
-        (century.lignin_factor(pt.constant(0.2)), np.exp(-0.6)),
+        (decomposition_temperature.rothc(number(10.0)), 1.1053757),
+        (decomposition_temperature.century(number(10.0), np.exp(0.69)), 0.25157855),
+        (decomposition_temperature.lloyd_taylor(number(20.0)), 2.3031957),
+        (decomposition_temperature.lloyd_taylor(number(10.0)), 1.0),
+        (decomposition_temperature.q10(number(25.0), 2.0, 15.0), 2.0),
+        (decomposition_moisture.century(number(0.4)), 0.494),
+        (decomposition_moisture.casa(number(0.3)), 0.54310065),
+        (decomposition_moisture.casa(number(0.55)), 1.0),
+        (decomposition_moisture.rothc(number(0.4), 0.3), 0.2),
+        (decomposition_moisture.rothc(number(0.65), 0.3), 1.0),
+        (decomposition_moisture.rothc(number(0.58), 0.3), 0.6),
+        (decomposition_moisture.rothc(number(1.0), 0.3), 0.72),
+        (decomposition_moisture.wetness(number(27.0), 0.45), 0.6),
+        (rothc.respired_ratio(number(0.2)), 3.644286),
+        (1.0 - sum(rothc.retained(number(0.2))), 0.78468165),
+        (rothc.cover_factor(number(1.0)), 0.6),
+        (rothc.cover_factor(number(0.0)), 1.0),
+        (century.active_transfers(number(0.2)).slow, 0.282),
+        (century.active_transfers(number(0.2)).passive, 0.004),
+        (century.active_transfers(number(0.2)).respired, 0.714),
+        (century.clay_factor(number(0.2)), 0.85),
+        (century.metabolic_fraction(number(10.0)), 0.67),
+        (century.lignin_factor(number(0.2)), np.exp(-0.6)),
     ],
 )
 def test_worked_numbers(factor: Any, expected: float) -> None:
@@ -45,7 +45,7 @@ def test_worked_numbers(factor: Any, expected: float) -> None:
 
 
 def test_one_month_of_rothc_in_the_specification() -> None:
-    factor = 0.6 * decomposition_temperature.rothc(pt.constant(10.0))
+    factor = 0.6 * decomposition_temperature.rothc(number(10.0))
     pools, rates = (0.2, 4.0, 0.3, 8.0), (10.0, 0.3, 0.66, 0.02)
     month = 365.25 / 12
     lost = [month * c * value(turnover.exponential_loss_rate(k / 365.25 * factor, month)) for c, k in zip(pools, rates, strict=True)]
@@ -94,8 +94,8 @@ def test_smooth_forms_converge_to_the_exact_ones(factor: Callable[[Any, float], 
 
 
 def test_loss_over_a_step_never_exceeds_the_pool_and_tends_to_the_rate() -> None:
-    assert value(turnover.exponential_loss_rate(pt.constant(2.0), 30.0)) * 30.0 <= 1.0
-    rate = pt.constant(1e-7)
+    assert value(turnover.exponential_loss_rate(number(2.0), 30.0)) * 30.0 <= 1.0
+    rate = number(1e-7)
     assert value(turnover.exponential_loss_rate(rate, 1.0)) == pytest.approx(value(turnover.integrated("forward")(rate, 1.0)), rel=1e-7)
 
 
