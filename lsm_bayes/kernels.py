@@ -264,6 +264,8 @@ def _used(instructions: Sequence[Instruction], outputs: Sequence[str]) -> dict[s
 
 
 def _call(target: Sequence[str], function: str, arguments: Sequence[str]) -> str:
+    if not target:  # nothing is carried where no wanted output depends on a state
+        return "pass"
     return f"{', '.join(target)}, = {function}({', '.join(arguments)})"
 
 
@@ -536,7 +538,7 @@ def lane_kernel(r: Recurrence, lanes: int) -> Kernel:
             "                for i in range(count):",
             f"                    written[k, t, first + i] = made[({n_next} + k) * {lanes} + i]",
         )
-    s.add("        for i in range(count):")
+    s.add("        for i in range(count):", "            pass")
     if r.keep:
         s.add(*(f"            states[{k}, states.shape[1] - 1, first + i] = now[{k * lanes} + i]" for k in range(n_next)))
     s.add(*(f"            last[{k}, first + i] = now[{k * lanes} + i]" for k in range(n_next)))

@@ -49,6 +49,7 @@ def plausible_weather(names: Sequence[str], days: np.ndarray, step_length: float
         "air_temperature_min": lambda: mean - 3 - 2 * cloud,
         "air_temperature_max": lambda: mean + 3 + 4 * cloud,
         "shortwave_down": lambda: (12 + 9 * season) * cloud * light,
+        "par_down": lambda: 0.5 * (12 + 9 * season) * cloud * light,
         "longwave_down": lambda: 310 + 40 * season - 20 * cloud,
         "net_radiation": lambda: (70 + 70 * season) * cloud * light - 20 * (1 - light),
         "vapour_pressure_deficit": lambda: (6 + 4 * season) * (0.3 + cloud) * (1 + 0.5 * hour),
@@ -70,6 +71,11 @@ def plausible_weather(names: Sequence[str], days: np.ndarray, step_length: float
         "lai": lambda: 2.5 + 1.5 * season,
         "gpp": lambda: (4 + 3.5 * season) * cloud * light,
         "soil_water": lambda: 30 - 10 * season + 2 * weather,
+        "soil_temperature": lambda: 9 + 7 * season + 0.5 * weather,
+        "fapar": lambda: (0.5 + 0.3 * season) * (0.8 + 0.2 * cloud),
+        "evaporation_ratio": lambda: (0.6 - 0.3 * season) * (0.8 + 0.2 * cloud),
+        "litterfall": lambda: (1.2 - 0.8 * season) * (0.5 + cloud),
+        "resource_availability": lambda: np.exp(0.3 * weather - 0.045),
     }
     absent = [n for n in names if n not in made]
     if absent:

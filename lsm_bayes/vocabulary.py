@@ -67,6 +67,24 @@ def _flux(name: str, description: str, **others: tuple[str, ...]) -> Quantity:
     return Quantity(name, _FLUX, description, "positive in the direction that the name says", **others)
 
 
+# Kinds of dead carbon: RothC, then CENTURY.
+_KINDS_OF_DEAD_CARBON = (
+    ("decomposable_plant", "decomposable plant material (DPM)"),
+    ("resistant_plant", "resistant plant material (RPM)"),
+    ("microbial", "soil microbes (BIO)"),
+    ("humus", "humus (HUM)"),
+    ("metabolic_litter", "metabolic litter"),
+    ("structural_litter", "structural litter"),
+    ("active_soil", "active soil organic matter"),
+    ("slow_soil", "slow soil organic matter"),
+    ("passive_soil", "passive soil organic matter"),
+)
+
+
+def _pool_of_kind(name: str, description: str) -> Quantity:
+    return Quantity(f"{name}_carbon", _POOL, f"carbon in {description}")
+
+
 QUANTITIES: dict[str, Quantity] = {
     q.name: q
     for q in (
@@ -75,6 +93,7 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("air_temperature_min", "degC", "daily minimum air temperature", "", ("TA_F_MIN",), (), ("tasmin",)),
         Quantity("air_temperature_max", "degC", "daily maximum air temperature", "", ("TA_F_MAX",), (), ("tasmax",)),
         Quantity("shortwave_down", "MJ m-2 d-1", "incoming shortwave radiation", "positive downwards", ("SW_IN_F", "SW_IN_F_MDS", "SW_IN"), ("SWdown",), ("rsds", "surface_downwelling_shortwave_flux_in_air")),
+        Quantity("par_down", "MJ m-2 d-1", "incoming photosynthetically active radiation", "positive downwards", (), (), ("surface_downwelling_photosynthetic_radiative_flux_in_air",)),
         Quantity("longwave_down", "W m-2", "incoming longwave radiation", "positive downwards", ("LW_IN_F", "LW_IN_F_MDS", "LW_IN"), ("LWdown",), ("rlds", "surface_downwelling_longwave_flux_in_air")),
         Quantity("net_radiation", "W m-2", "net radiation", "positive downwards", ("NETRAD",), ("Rnet",), ("rss",)),
         Quantity("vapour_pressure_deficit", "hPa", "vapour pressure deficit of the air", "", ("VPD_F", "VPD_F_MDS", "VPD"), ("VPD",), ("vpd", "water_vapor_saturation_deficit_in_air")),
@@ -87,6 +106,9 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("ppfd", "umol m-2 s-1", "incoming photosynthetic photon flux density, mean over day and night", "positive downwards", ("PPFD_IN",)),
         Quantity("fapar", "1", "fraction of photosynthetically active radiation absorbed by green vegetation", "", ("FAPAR",), (), ("fapar",)),
         Quantity("cloud_fraction", "1", "fraction of the day without bright sunshine", "", (), (), ("clt", "cloud_area_fraction")),
+        Quantity("soil_temperature", "degC", "temperature of the uppermost soil layer, mean of the step", "", ("TS_F_MDS_1", "TS"), ("SoilTemp",), ("tsl", "soil_temperature")),
+        Quantity("evaporation_ratio", "1", "actual over potential evapotranspiration"),
+        Quantity("resource_availability", "1", "light and water availability of a didactic model, mean about 1"),
         Quantity("burned_area", "1", "fraction of the area that burns during the step", "", ("BURNED_AREA",), (), ("burntFractionAll",)),
         Quantity("day_of_year", "d", "day of the year of the middle of the step, 1 to 366"),
         Quantity("day_number", "d", "days since 1 January of the first year, middle of the step: the clock of the phenology"),
@@ -97,6 +119,7 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("nee", _FLUX, "net ecosystem exchange of CO2", _UP, ("NEE_VUT_REF", "NEE_CUT_REF", "NEE_VUT_USTAR50", "NEE_CUT_USTAR50", "NEE_F_MDS", "NEE_PI", "NEE", "FC"), ("NEE",), ("nep", "surface_upward_mass_flux_of_carbon_dioxide_expressed_as_carbon_due_to_net_ecosystem_exchange")),
         Quantity("nbe", _FLUX, "net biome exchange of carbon: NEE plus fire", _UP, ("NBE",), (), ("nbp",)),
         Quantity("gpp", _FLUX, "gross primary production", _IN, ("GPP_NT_VUT_REF", "GPP_DT_VUT_REF", "GPP_NT_CUT_REF", "GPP_DT_CUT_REF", "GPP_PI", "GPP_F", "GPP"), ("GPP",), ("gpp", "gross_primary_productivity_of_biomass_expressed_as_carbon")),
+        Quantity("npp", _FLUX, "net primary production", _IN, (), (), ("npp", "net_primary_productivity_of_biomass_expressed_as_carbon")),
         Quantity("reco", _FLUX, "ecosystem respiration", _UP, ("RECO_NT_VUT_REF", "RECO_DT_VUT_REF", "RECO_NT_CUT_REF", "RECO_DT_CUT_REF", "RECO_PI", "RECO_F", "RECO"), ("Reco",), ("reco", "ra", "rh")),
         Quantity("lai", "m2 m-2", "leaf area index, one-sided, per ground area", "", ("LAI",), ("LAI",), ("lai", "leaf_area_index")),
         Quantity("evapotranspiration", "mm d-1", "evapotranspiration", _UP, ("ET",), ("Evap", "Qle_mm"), ("evspsbl", "water_evapotranspiration_flux")),
@@ -120,6 +143,9 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("wood_carbon", _POOL, "carbon in wood and coarse roots", "", (), (), ("cWood",)),
         Quantity("litter_carbon", _POOL, "carbon in fresh litter", "", (), (), ("cLitter",)),
         Quantity("soil_carbon", _POOL, "carbon in soil organic matter", "", (), (), ("cSoil",)),
+        Quantity("aboveground_carbon", _POOL, "carbon in vegetation above ground"),
+        Quantity("belowground_carbon", _POOL, "carbon in vegetation below ground"),
+        *(_pool_of_kind(*pool) for pool in _KINDS_OF_DEAD_CARBON),
         # --- carbon fluxes inside the ecosystem
         _flux("autotrophic_respiration", "autotrophic respiration", cf=("ra",)),
         _flux("heterotrophic_respiration", "heterotrophic respiration", cf=("rh",)),
@@ -130,6 +156,9 @@ QUANTITIES: dict[str, Quantity] = {
         _flux("allocation_to_roots", "net primary production allocated to fine roots", cf=("nppRoot",)),
         _flux("allocation_to_wood", "net primary production allocated to wood", cf=("nppWood",)),
         _flux("labile_release", "carbon moved from the labile pool to leaves"),
+        _flux("litterfall", "carbon of vegetation to litter and soil, all organs", cf=("fVegLitter",)),
+        _flux("aboveground_litterfall", "carbon of vegetation above ground to litter and soil"),
+        _flux("belowground_litterfall", "carbon of vegetation below ground to litter and soil"),
         _flux("leaf_litterfall", "carbon of leaves to litter"),
         _flux("root_litterfall", "carbon of fine roots to litter"),
         _flux("wood_litterfall", "carbon of wood to soil organic matter"),
@@ -143,6 +172,8 @@ QUANTITIES: dict[str, Quantity] = {
         _flux("fire_litter_to_soil", "carbon of litter charred by fire, to soil organic matter"),
         Quantity("temperature_factor", "1", "factor of decomposition rates with temperature"),
         Quantity("decomposition_factor", "1", "factor of decomposition rates with temperature and moisture"),
+        Quantity("moisture_factor", "1", "factor of decomposition rates with soil moisture"),
+        *(Quantity(f"{name}_loss_rate", "d-1", f"fraction lost per day of the carbon in {description}") for name, description in _KINDS_OF_DEAD_CARBON),
         Quantity("leaf_fall_factor", "d-1", "fraction of the leaf carbon lost per day by phenology"),
         Quantity("labile_release_factor", "d-1", "fraction of the labile carbon released per day by phenology"),
         # --- water pools and fluxes

@@ -73,7 +73,7 @@ def test_gradient_of_parameters_and_initial_states_equals_differences() -> None:
 
     point = np.concatenate([p, x])[:, 0]
     tables = differences(run, point, 0.05 * point)
-    numeric, _ = extrapolated_derivative(sum((t * v[None]).sum(axis=(1, 2)) for t, v in zip(tables, w, strict=True)))
+    numeric, *_ = extrapolated_derivative(sum((t * v[None]).sum(axis=(1, 2)) for t, v in zip(tables, w, strict=True)))
     np.testing.assert_allclose(gradient, numeric, rtol=1e-9)
 
 
@@ -220,3 +220,30 @@ def test_forcing_is_not_differentiated_unless_asked_for(derived: Any) -> None:
     loss = Trajectory(derived)(*inputs)[1].sum()
     with pytest.raises(pytensor.gradient.DisconnectedInputError):
         pytensor.grad(loss, inputs[2])
+
+
+def without_state(x: Any, f: Any, p: Any) -> Any:
+    following, _ = small_models.step(x, f, p)
+    warmth = p.decay * p.q10 ** (f.air_temperature / 10.0)
+    return following, small_models.Fluxes(nee=warmth, gpp=p.efficiency * f.shortwave_down, reco=x.soil_carbon)
+
+
+@pytest.mark.parametrize("lanes", [0, *WIDTHS])
+def test_fluxes_that_depend_on_no_state_run_and_have_gradients(lanes: int) -> None:
+    stateless = program(two_pools("without_state", step=without_state), ("nee", "gpp"), (), FOLDED)
+    assert stateless.state_names == ()
+    rng = np.random.default_rng(3)
+    light, warm = rng.uniform(1, 15, N), rng.normal(8, 6, N)
+    values = case(3)[0]
+    initial = np.zeros((0, 3))
+    columns = columns_of(stateless, {"shortwave_down": light, "air_temperature": warm})
+    inputs = [pt.dmatrix(), pt.dmatrix(), pt.dtensor3()]
+    states, fluxes = Trajectory(stateless, lanes=lanes)(*inputs)
+    f = pytensor.function(inputs, [states, fluxes, pytensor.grad(fluxes.sum(), inputs[0])], mode="NUMBA")
+    states, fluxes, gradient = f(values, initial, *columns)
+    efficiency, _, decay, q10 = values
+    power = q10[None] ** (warm[:, None] / 10)
+    assert states.shape == (0, N + 1, 3)
+    np.testing.assert_allclose(fluxes, [decay * power, efficiency * light[:, None]], rtol=1e-12)
+    slope = (decay * power * warm[:, None] / 10 / q10).sum(axis=0)
+    np.testing.assert_allclose(gradient, [np.full(3, light.sum()), np.zeros(3), power.sum(axis=0), slope], rtol=1e-11)

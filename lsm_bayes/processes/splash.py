@@ -67,12 +67,7 @@ def orbit(day_of_year: Any) -> tuple[Any, Any]:
     """
     e = ECCENTRICITY
     anomaly = _EQUINOX + (day_of_year - 80.0) * (2 * math.pi / 365.0) - PERIHELION
-    true = (
-        anomaly
-        + (2 * e - e**3 / 4) * pt.sin(anomaly)
-        + 5 / 4 * e**2 * pt.sin(2 * anomaly)
-        + 13 / 12 * e**3 * pt.sin(3 * anomaly)
-    )
+    true = anomaly + (2 * e - e**3 / 4) * pt.sin(anomaly) + 5 / 4 * e**2 * pt.sin(2 * anomaly) + 13 / 12 * e**3 * pt.sin(3 * anomaly)
     distance = ((1.0 + e * pt.cos(true)) / (1.0 - e**2)) ** 2
     return distance, pt.arcsin(pt.sin(true + PERIHELION) * math.sin(OBLIQUITY))
 
