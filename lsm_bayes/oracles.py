@@ -59,6 +59,8 @@ def plausible_weather(names: Sequence[str], days: np.ndarray, step_length: float
         "day_of_year": lambda: np.floor(days) % 365 + 1,
         "day_number": lambda: days,
         "step_length": lambda: np.full(days.size, step_length),
+        "mean_air_temperature": lambda: np.full(days.size, 9.0),
+        "mean_precipitation": lambda: np.full(days.size, 1.6),
         "latitude": lambda: np.full(days.size, 48.0),
         "elevation": lambda: np.full(days.size, 350.0),
         "lai": lambda: 2.5 + 1.5 * season,

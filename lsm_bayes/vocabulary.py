@@ -83,6 +83,8 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("day_of_year", "d", "day of the year of the middle of the step, 1 to 366"),
         Quantity("day_number", "d", "days since 1 January of the first year, middle of the step: the clock of the phenology"),
         Quantity("step_length", "d", "length of the step"),
+        Quantity("mean_air_temperature", "degC", "air temperature of the reference climate"),
+        Quantity("mean_precipitation", "mm d-1", "precipitation of the reference climate", "positive downwards"),
         Quantity("latitude", "degrees_north", "latitude", "positive northwards", ("LOCATION_LAT",), ("latitude",), ("lat", "latitude")),
         Quantity("elevation", "m", "elevation above sea level", "", ("LOCATION_ELEV",), ("elevation",), ("orog", "surface_altitude")),
         # --- observed and simulated exchange
@@ -125,8 +127,18 @@ QUANTITIES: dict[str, Quantity] = {
         _flux("fire_wood_to_soil", "carbon of wood killed by fire, to soil organic matter"),
         _flux("fire_litter_to_soil", "carbon of litter charred by fire, to soil organic matter"),
         Quantity("temperature_factor", "1", "factor of decomposition rates with temperature"),
+        Quantity("decomposition_factor", "1", "factor of decomposition rates with temperature and moisture"),
         Quantity("leaf_fall_factor", "d-1", "fraction of the leaf carbon lost per day by phenology"),
         Quantity("labile_release_factor", "d-1", "fraction of the labile carbon released per day by phenology"),
+        # --- water pools and fluxes
+        Quantity("plant_available_water", "mm", "soil water that plants can reach"),
+        Quantity("plant_unavailable_water", "mm", "soil water below the roots"),
+        Quantity("soil_moisture_stress", "1", "factor of photosynthesis with soil water, 1 without stress"),
+        Quantity("infiltration", "mm d-1", "water that enters the soil", "positive into the soil"),
+        Quantity("percolation", "mm d-1", "water from the plant-available to the plant-unavailable store", "positive downwards"),
+        Quantity("drainage_plant_available", "mm d-1", "water that leaves the soil from the plant-available store", "positive out of the soil"),
+        Quantity("drainage_plant_unavailable", "mm d-1", "water that leaves the soil from the plant-unavailable store", "positive out of the soil"),
+        Quantity("water_shortfall_penalty", "mm d-1", "a hundredth of the drainage that would be negative where plant-available water is held at its lower limit"),
     )
 }  # fmt: skip
 
