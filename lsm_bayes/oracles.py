@@ -72,7 +72,6 @@ def plausible_weather(names: Sequence[str], days: np.ndarray, step_length: float
         "gpp": lambda: (4 + 3.5 * season) * cloud * light,
         "soil_water": lambda: 30 - 10 * season + 2 * weather,
         "soil_temperature": lambda: 9 + 7 * season + 0.5 * weather,
-        "fapar": lambda: (0.5 + 0.3 * season) * (0.8 + 0.2 * cloud),
         "evaporation_ratio": lambda: (0.6 - 0.3 * season) * (0.8 + 0.2 * cloud),
         "litterfall": lambda: (1.2 - 0.8 * season) * (0.5 + cloud),
         "resource_availability": lambda: np.exp(0.3 * weather - 0.045),

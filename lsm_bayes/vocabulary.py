@@ -191,6 +191,7 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("snowfall", "mm d-1", "snow, as water", "positive downwards", (), ("Snowf",), ("prsn", "snowfall_flux")),
         Quantity("snowmelt", "mm d-1", "melt of the snow pack", "positive into the soil", (), ("Qsm",), ("snm",)),
         Quantity("snow_water", "mm", "snow pack, as water", "", (), ("SWE",), ("snw",)),
+        Quantity("water_shortfall_penalty", "mm d-1", "a hundredth of the drainage that would be negative where plant-available water is held at its lower limit"),
     )
 }  # fmt: skip
 

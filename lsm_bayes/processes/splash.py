@@ -1,8 +1,8 @@
 """SPLASH: radiation and evapotranspiration of a day from orbit, temperature and sunshine.
 
 Davis et al. (2017), doi 10.5194/gmd-10-689-2017. Over a day the net radiation is a cosine of the hour angle minus a constant,
-``r_w (r_u + r_v cos h) - R_nl``; evaporative demand is in proportion to it, supply in proportion to soil water. All integrals over the day are
-closed forms of three hour angles: sunset, where net radiation is zero, and where supply meets demand.
+``r_w (r_u + r_v cos h) - R_nl``; evaporative demand is in proportion to it, supply in proportion to soil water. All integrals over the day
+are closed forms of three hour angles: sunset, where net radiation is zero, and where supply meets demand.
 
 At each of these angles the integrand is continuous, so the derivatives of the integrals with respect to the angle are zero. The angles are
 therefore taken as constants in gradients, which stay exact and lose the infinite slope of the arc cosine at its ends.
@@ -53,7 +53,7 @@ class DailyEvaporation(NamedTuple):
 
 
 def orbit(day_of_year: Any) -> tuple[Any, Any]:
-    """Return the squared relative distance factor and the declination of the sun (Berger 1978, the expansion to third order in eccentricity).
+    """Return the squared relative distance factor and the declination of the sun (Berger 1978, third order in eccentricity).
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def underlying(gpp: Any, vapour_pressure_deficit: Any, shortwave: Any, efficienc
     gpp : tensor
         gC m-2 d-1.
     vapour_pressure_deficit : tensor
-        hPa, not negative.
+        hPa; at zero or below the part with GPP is zero, and so is its derivative.
     shortwave : tensor
         Incoming shortwave radiation, MJ m-2 d-1.
     efficiency : tensor
@@ -47,4 +47,6 @@ def underlying(gpp: Any, vapour_pressure_deficit: Any, shortwave: Any, efficienc
         mm d-1 (Zhou et al. 2014, doi 10.1002/2014GL060741; the part with radiation: Boese et al. 2017, doi
         10.5194/bg-14-3015-2017; CARDAMOM source, model 1005).
     """
-    return gpp * pt.sqrt(vapour_pressure_deficit) / efficiency + shortwave * radiation_coefficient
+    saturated = vapour_pressure_deficit <= 0  # False where it is NaN, which must come out again
+    root = pt.switch(saturated, 0.0, pt.sqrt(pt.switch(saturated, 1.0, vapour_pressure_deficit)))
+    return gpp * root / efficiency + shortwave * radiation_coefficient
