@@ -131,8 +131,8 @@ def evaporation(r: DailyRadiation, temperature: Any, elevation: Any, relative_wa
     Returns
     -------
     DailyEvaporation
-        Actual and potential evapotranspiration, positive to the atmosphere, and condensation at night, positive downwards. Supply may exceed
-        what a capacity below 25 mm holds: the caller closes the balance.
+        Actual and potential evapotranspiration, positive to the atmosphere, and condensation at night, positive downwards. Supply may
+        exceed what a capacity below 25 mm holds: the caller closes the balance.
     """
     pressure = water.pressure_at(elevation)
     slope = water.saturation_slope(temperature)
