@@ -1,0 +1,68 @@
+"""Snowpack with sublimation and degree-day melt (Sacks et al. 2006, doi 10.1111/j.1365-2486.2005.01059.x, appendix)."""
+
+from typing import Any
+
+import pytensor.tensor as pt
+
+from lsm_bayes.processes.thresholds import exceeded, positive_part, smaller
+
+# Air of 1.3 kg m-3, 1005 J kg-1 K-1, psychrometer constant 66 Pa K-1: kPa s m-1 to W m-2, and to mm d-1 by the latent heat.
+HEAT = 1.3 * 1005.0 / 66.0 * 1000.0 * 86400.0
+TO_VAPOUR = HEAT / 2501000.0
+TO_VAPOUR_FROM_SNOW = HEAT / 2835000.0
+PRESSURE_OVER_SNOW = 0.6  # kPa, saturation near 0 degC
+DUST = 1e-5  # mm
+
+
+def split_precipitation(precipitation: Any, temperature: Any) -> tuple[Any, Any]:
+    """Split precipitation into rain and snow at 0 degC.
+
+    Parameters
+    ----------
+    precipitation : tensor
+        mm d-1.
+    temperature : tensor
+        Air temperature, degC.
+
+    Returns
+    -------
+    tuple of tensor
+        Rain and snow, mm d-1.
+    """
+    cold = temperature <= 0
+    return pt.switch(cold, 0.0, precipitation), pt.switch(cold, precipitation, 0.0)
+
+
+def snowpack(
+    snow: Any, snowfall: Any, temperature: Any, vapour_pressure: Any, resistance: Any, melt_rate: Any, days: Any
+) -> tuple[Any, Any, Any]:
+    """Let snow sublime and melt, in that order.
+
+    Parameters
+    ----------
+    snow : tensor
+        Snow at the start, mm.
+    snowfall : tensor
+        mm d-1.
+    temperature : tensor
+        Air temperature, degC.
+    vapour_pressure : tensor
+        Of the air, kPa.
+    resistance : tensor
+        Aerodynamic resistance, s m-1.
+    melt_rate : tensor
+        mm degC-1 d-1.
+    days : tensor
+        Step length, d.
+
+    Returns
+    -------
+    tuple of tensor
+        Sublimation and melt, mm in the step, and the snow that is left, mm. Without snow at the start nothing sublimes or melts.
+    """
+    lying = exceeded(snow)
+    there = snow + snowfall * days
+    sublimed = lying * smaller(positive_part(TO_VAPOUR_FROM_SNOW * (PRESSURE_OVER_SNOW - vapour_pressure) / resistance) * days, there)
+    there = there - sublimed
+    melted = lying * smaller(melt_rate * positive_part(temperature) * days, there)
+    return sublimed, melted, there - melted
