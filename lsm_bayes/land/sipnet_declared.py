@@ -170,7 +170,13 @@ def remembered(entries: int) -> dict[str, tuple[Any, float]]:
         Name to annotation and default.
     """
     return {
-        name: (Annotated[float, Parameter("gC m-2 d-1", (-10.0, 30.0), f"NPP remembered at the start as that of the step {k} before", _FLAT, fixed=True)], 0.0)
+        name: (
+            Annotated[
+                float,
+                Parameter("gC m-2 d-1", (-10.0, 30.0), f"NPP remembered at the start as that of the step {k} before", _FLAT, fixed=True),
+            ],
+            0.0,
+        )
         for k, name in enumerate(npp_names(entries), 1)
     }
 
@@ -247,7 +253,7 @@ def extended(name: str, base: type, *more: Mapping[str, tuple[Any, float | None]
     for fields in more:
         annotations |= {n: a for n, (a, _) in fields.items()}
         defaults |= {n: d for n, (_, d) in fields.items() if d is not None}
-    made: Any = namedtuple(name, list(annotations), defaults=list(defaults.values()), module=__name__)  # noqa: PYI024  fields are computed
+    made: Any = namedtuple(name, list(annotations), defaults=list(defaults.values()), module=__name__)
     made.__annotations__ = annotations
     made.__doc__ = base.__doc__
     return made

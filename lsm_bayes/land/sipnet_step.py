@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytensor.tensor as pt
 
 from lsm_bayes.processes import bucket, pnet, snow
-from lsm_bayes.processes.thresholds import clipped, exceeded, positive_part, reached, smaller
+from lsm_bayes.processes.thresholds import exceeded, positive_part, reached, smaller
 
 LEAST = 1e-6  # kPa, m s-1, gC m-2 d-1, gC m-2: below this the source takes zero, or this
 DUST = snow.DUST  # mm
@@ -213,7 +213,11 @@ def step(v: Variant, x: Any, f: Any, p: Any) -> tuple[Any, Any]:
         fallen = smaller(fallen, 1.0 - p.leaf_turnover * days)
     made = _creation(recent, fallen, x, p, days, v.original)
     leaves_lost = x.foliage_carbon * (p.leaf_turnover * days + fallen)
-    lost = {"wood": wood * p.wood_turnover, "fine": x.root_carbon * p.root_turnover, "coarse": x.coarse_root_carbon * p.coarse_root_turnover}
+    lost = {
+        "wood": wood * p.wood_turnover,
+        "fine": x.root_carbon * p.root_turnover,
+        "coarse": x.coarse_root_carbon * p.coarse_root_turnover,
+    }
 
     foliage_after = x.foliage_carbon + days * made["foliage"] + flushed - leaves_lost
     wood_after = x.wood_carbon + days * (made["wood"] - lost["wood"]) - from_wood
@@ -226,9 +230,7 @@ def step(v: Variant, x: Any, f: Any, p: Any) -> tuple[Any, Any]:
     litter_after = x.litter_carbon + above - days * broken if v.litter else None
 
     # Plants without wood or without roots die.
-    alive = (
-        exceeded(wood_after, LEAST) * exceeded(wood_after + storage_after, LEAST) * exceeded(roots_after + coarse_after, LEAST)
-    )
+    alive = exceeded(wood_after, LEAST) * exceeded(wood_after + storage_after, LEAST) * exceeded(roots_after + coarse_after, LEAST)
     dead = 1.0 - alive
     above_ground = foliage_after + wood_after + storage_after
     pools = {
