@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_type_hints
 
+import numpy as np
+
 from lsm_bayes.graphs import trace
 from lsm_bayes.vocabulary import QUANTITIES, Quantity, parse_unit, unknown
 
@@ -69,6 +71,9 @@ class Parameter:
     period : float, optional
         The parameter is a date that repeats with this period (365.25 for a day of the year); calibration samples
         one period only, because later ones are the same model.
+    fixed : bool
+        Kept at its default in a calibration unless it is given a prior there: memory of the model such as fluxes of the days before
+        the start, about which data say nothing.
     """
 
     unit: str
@@ -77,6 +82,7 @@ class Parameter:
     prior: Prior = field(default_factory=Prior)
     level: Literal["global", "pft", "site"] = "site"
     period: float | None = None
+    fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +272,26 @@ class Constraint:
 
 
 @dataclass(frozen=True)
+class DerivedForcing:
+    """Forcing that follows from whole series of other forcing: a sum since 1 January, the value of the step before, a mean climate.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Forcing that is made.
+    needs : tuple of str
+        Forcing that it is made from.
+    function : callable
+        ``function(series) -> dict`` of the names in `names`. ``series`` maps those in `needs` to arrays of one shape (..., time);
+        what is made has that shape, or (...,) where it is one number for the run.
+    """
+
+    names: tuple[str, ...]
+    needs: tuple[str, ...]
+    function: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
 class Nested:
     """A faster step inside each step of a process model.
 
@@ -326,6 +352,8 @@ class ProcessModel:
     folded : tuple of str
         Forcing that is one number for a whole run and is compiled into the kernel as a constant, such as the step length:
         ``(1 - k)**1`` then costs nothing.
+    derived_forcing : tuple of DerivedForcing
+        Forcing that data need not give: it is made from the series of other forcing where it is absent.
 
     Raises
     ------
@@ -348,6 +376,7 @@ class ProcessModel:
     date_shifts: tuple[DateShift, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     folded: tuple[str, ...] = ("step_length",)
+    derived_forcing: tuple[DerivedForcing, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -361,6 +390,10 @@ class ProcessModel:
             for name in (*budget.stock, *budget.gain, *budget.loss):
                 if name not in known:
                     raise KeyError(f"{self.name}: budget {label!r}: {unknown('state or flux', name, known)}")
+        for derived in self.derived_forcing:
+            for name in (*derived.names, *derived.needs):
+                if name not in self.forcing_quantities:
+                    raise KeyError(f"{self.name}: derived forcing: {unknown('forcing', name, self.forcing_quantities)}")
         self._check_step()
 
     @property
@@ -383,6 +416,33 @@ class ProcessModel:
     def forcing_quantities(self) -> dict[str, Quantity]:
         """Quantities of the forcing of the (slow) step, by name."""
         return _checked_quantities(self.name, "forcing", self.forcing)
+
+    @property
+    def given_forcing(self) -> tuple[str, ...]:
+        """Names of the forcing that is not derived from other forcing."""
+        made = {n for d in self.derived_forcing for n in d.names}
+        return tuple(n for n in self.forcing_quantities if n not in made)
+
+    def completed(self, series: Mapping[str, Any]) -> dict[str, Any]:
+        """Add the derived forcing that is absent.
+
+        Parameters
+        ----------
+        series : mapping of str to array_like
+            Forcing by name, numbers or arrays (..., time).
+
+        Returns
+        -------
+        dict
+            The same with derived forcing, as far as what it needs is there.
+        """
+        found = dict(series)
+        for derived in self.derived_forcing:
+            if any(n not in found for n in derived.names) and all(n in found for n in derived.needs):
+                arrays = np.broadcast_arrays(*(np.asarray(found[n], dtype=float) for n in derived.needs))
+                made = derived.function(dict(zip(derived.needs, arrays, strict=True)))
+                found |= {n: made[n] for n in derived.names if n not in found}
+        return found
 
     @property
     def flux_quantities(self) -> dict[str, Quantity]:

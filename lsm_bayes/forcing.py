@@ -12,6 +12,7 @@ from lsm_bayes.declare import ProcessModel
 from lsm_bayes.vocabulary import QUANTITIES, convert, quantity
 
 _CLOCK = ("day_of_year", "day_number", "step_length")
+_ZERO_WHEN_ABSENT = ("burned_area", "irrigation")
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,9 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
         The model.
     data : xarray.Dataset
         Dimensions ``time`` and optionally ``site``; variables under their vocabulary name or an alias, with ``units``. Day of the
-        year, day number (from 1 January of the first year) and step length come from the time axis; latitude may be a
-        coordinate; burned area is zero when it is absent. A mean of the reference climate (``Quantity.mean_of``) is that over the
-        data when it is absent: give it, of shape () or (site,), where runs on parts of a record must agree.
+        year, day number (from 1 January of the first year) and step length come from the time axis unless they are given: with
+        ``step_length`` in the data, steps may differ in length (day and night). Latitude may be a coordinate; burned area and
+        irrigation are zero when they are absent. Forcing that the model derives from other forcing need not be given.
 
     Returns
     -------
@@ -96,31 +97,40 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
     if "time" not in data.dims:
         raise ValueError(f"the forcing has no dimension 'time'; it has {', '.join(map(str, data.dims)) or 'none'}")
     time = pd.DatetimeIndex(data["time"].values)
-    length = step_lengths(time)
     sites = [str(s) for s in data["site"].values] if "site" in data.dims else None
+    given = "step_length" in data and "step_length" in model.forcing_quantities
+    length: Any = _given_lengths(model, data, time, sites) if given else step_lengths(time)
     middle = (time - pd.Timestamp(time[0].year, 1, 1)) / pd.Timedelta(days=1) + 0.5 * length
-    whole = float(length).is_integer() and length == 1.0
+    whole = np.ndim(length) == 0 and length == 1.0
+    of_year = np.asarray(time.day_of_year, dtype=float)
+    since_midnight = np.asarray((time - time.normalize()) / pd.Timedelta(days=1), dtype=float)
     clock = {
-        "day_of_year": np.asarray(time.day_of_year, dtype=float) if whole else np.asarray(time.day_of_year, dtype=float) - 1 + 0.5 * length,
+        "day_of_year": of_year if whole else of_year - 1 + since_midnight + 0.5 * length,
         "day_number": np.asarray(middle, dtype=float),
         "step_length": length,
     }
-    names = model.forcing._fields  # type: ignore[attr-defined]
-    values: dict[str, Any] = {}
-    for name in names:
-        if name in _CLOCK and name not in data:
-            values[name] = clock[name]
-        elif name == "burned_area" and _find(name, data) is None:
-            values[name] = 0.0
-        elif (q := model.forcing_quantities[name]).mean_of and _find(name, data) is None:
-            parts = [_column(model, n, data, time, sites) for n in q.mean_of]
-            values[name] = np.mean(np.broadcast_arrays(*parts), axis=0).mean(axis=-1)
-        else:
-            values[name] = _column(model, name, data, time, sites)
-    folded = {n: float(values[n]) for n in model.folded if n in values and np.ndim(values[n]) == 0}
     shape = (len(sites), time.size) if sites is not None else (time.size,)
+    values: dict[str, Any] = {}
+    for name in model.forcing._fields:  # type: ignore[attr-defined]
+        if name in _CLOCK and (name not in data or name == "step_length"):
+            values[name] = clock[name]
+        elif name in _ZERO_WHEN_ABSENT and _find(name, data) is None:
+            values[name] = 0.0
+        elif name in model.given_forcing or _find(name, data) is not None:
+            values[name] = _column(model, name, data, time, sites)
+    values = model.completed({n: _with_site(v, shape) for n, v in values.items()})
+    folded = {n: float(values[n]) for n in model.folded if n in values and np.ndim(values[n]) == 0}
     varying = {n: np.broadcast_to(_with_site(v, shape), shape) for n, v in values.items() if n not in folded}
     return Forcing(varying, tuple(sorted(folded.items())), time, sites)
+
+
+def _given_lengths(model: ProcessModel, data: xr.Dataset, time: pd.DatetimeIndex, sites: list[str] | None) -> np.ndarray | float:
+    if not time.is_monotonic_increasing or time.has_duplicates:
+        raise ValueError("the time axis does not increase; give every step once, in order")
+    column = _column(model, "step_length", data, time, sites)
+    if not (column > 0).all():
+        raise ValueError(f"the step length must be positive, the smallest is {column.min():g} d")
+    return float(column) if column.ndim == 0 else column
 
 
 def _with_site(value: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -52,7 +52,7 @@ def symbolic_run(
         The model.
     forcing : Forcing or mapping
         From `lsm_bayes.forcing.forcing_arrays`; or name to number, array or tensor of shape (time,) or (members, time). A number for a
-        forcing that the model folds becomes a constant of the kernel.
+        forcing that the model folds becomes a constant of the kernel. Derived forcing is added where it is absent.
     parameters : mapping or callable
         Parameters and initial states: numbers, arrays or tensors, 0-d or of shape (members,). Defaults are used for the rest. Or a
         function of a sequence of names that returns their values as a tensor (names, members): one operation in place of many.
@@ -74,6 +74,7 @@ def symbolic_run(
     if isinstance(forcing, Forcing):
         varying, folded = forcing.varying, forcing.folded
     else:
+        forcing = model.completed(forcing) if model.derived_forcing else forcing
         fixed = {n: v for n, v in forcing.items() if n in model.folded and isinstance(v, int | float)}
         varying, folded = {n: v for n, v in forcing.items() if n not in fixed}, tuple(sorted((n, float(v)) for n, v in fixed.items()))
     values = {} if callable(parameters) else merged(model, parameters)

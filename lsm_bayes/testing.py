@@ -157,8 +157,8 @@ class _Subject:
         self.step_length = step_length
         days = 60 + step_length * (np.arange(steps) + 0.5)
         self.forcing = {n: np.asarray(v, dtype=float) for n, v in given.items()}
-        slow = [n for n in model.forcing._fields if n not in self.forcing]  # type: ignore[attr-defined]
-        self.forcing |= plausible_weather(slow, days, step_length, rng)
+        slow = [n for n in model.given_forcing if n not in self.forcing]
+        self.forcing = model.completed(self.forcing | plausible_weather(slow, days, step_length, rng))
         long = "step_length"
         folded = ((long, step_length),) if long in model.folded and long in model.forcing._fields else ()  # type: ignore[attr-defined]
         if model.nested is None:

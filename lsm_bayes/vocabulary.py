@@ -32,8 +32,6 @@ class Quantity:
         What a positive value means, where that is not obvious.
     fluxnet, alma, cf : tuple of str, optional
         Names in FLUXNET2015/ONEFlux/AmeriFlux/ICOS files, in ALMA (PLUMBER2) files, and CMIP/CF names.
-    mean_of : tuple of str
-        Where it is absent from the data, it is the mean of these quantities over all times.
     """
 
     name: str
@@ -43,7 +41,6 @@ class Quantity:
     fluxnet: tuple[str, ...] = ()
     alma: tuple[str, ...] = ()
     cf: tuple[str, ...] = ()
-    mean_of: tuple[str, ...] = ()
 
     def attrs(self) -> dict[str, str]:
         """Return the xarray attributes of this quantity.
@@ -94,25 +91,32 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("air_temperature_max", "degC", "daily maximum air temperature", "", ("TA_F_MAX",), (), ("tasmax",)),
         Quantity("shortwave_down", "MJ m-2 d-1", "incoming shortwave radiation", "positive downwards", ("SW_IN_F", "SW_IN_F_MDS", "SW_IN"), ("SWdown",), ("rsds", "surface_downwelling_shortwave_flux_in_air")),
         Quantity("par_down", "MJ m-2 d-1", "incoming photosynthetically active radiation", "positive downwards", (), (), ("surface_downwelling_photosynthetic_radiative_flux_in_air",)),
+        Quantity("photosynthetically_active_radiation", "mol m-2 d-1", "incoming photosynthetically active radiation, photons", "positive downwards", ("PPFD_IN", "PPFD_IN_F")),
         Quantity("longwave_down", "W m-2", "incoming longwave radiation", "positive downwards", ("LW_IN_F", "LW_IN_F_MDS", "LW_IN"), ("LWdown",), ("rlds", "surface_downwelling_longwave_flux_in_air")),
         Quantity("net_radiation", "W m-2", "net radiation", "positive downwards", ("NETRAD",), ("Rnet",), ("rss",)),
         Quantity("vapour_pressure_deficit", "hPa", "vapour pressure deficit of the air", "", ("VPD_F", "VPD_F_MDS", "VPD"), ("VPD",), ("vpd", "water_vapor_saturation_deficit_in_air")),
+        Quantity("soil_temperature", "degC", "temperature of the upper soil", "", ("TS_F_MDS_1", "TS_F", "TS"), ("SoilTemp",), ("tsl",)),
+        Quantity("soil_vapour_pressure_deficit", "hPa", "saturation vapour pressure at soil temperature minus vapour pressure of the air"),
+        Quantity("vapour_pressure", "hPa", "vapour pressure of the air"),
         Quantity("precipitation", "mm d-1", "precipitation, rain and snow", "positive downwards", ("P_F", "P", "P_ERA"), ("Precip", "Rainf"), ("pr", "precipitation_flux")),
+        Quantity("irrigation", "mm d-1", "water put on the soil by people", "positive downwards"),
         Quantity("air_pressure", "kPa", "air pressure at the surface", "", ("PA_F", "PA"), ("Psurf",), ("ps", "surface_air_pressure")),
         Quantity("wind_speed", "m s-1", "horizontal wind speed", "", ("WS_F", "WS"), ("Wind",), ("sfcWind", "wind_speed")),
         Quantity("co2", "umol mol-1", "mole fraction of CO2 in dry air", "", ("CO2_F_MDS", "CO2"), ("CO2air",), ("co2", "mole_fraction_of_carbon_dioxide_in_air")),
-        Quantity("mean_air_temperature", "degC", "air temperature of the reference climate", mean_of=("air_temperature_min", "air_temperature_max")),
-        Quantity("mean_precipitation", "mm d-1", "precipitation of the reference climate", "positive downwards", mean_of=("precipitation",)),
+        Quantity("mean_air_temperature", "degC", "air temperature of the reference climate"),
+        Quantity("mean_precipitation", "mm d-1", "precipitation of the reference climate", "positive downwards"),
         Quantity("ppfd", "umol m-2 s-1", "incoming photosynthetic photon flux density, mean over day and night", "positive downwards", ("PPFD_IN",)),
         Quantity("fapar", "1", "fraction of photosynthetically active radiation absorbed by green vegetation", "", ("FAPAR",), (), ("fapar",)),
         Quantity("cloud_fraction", "1", "fraction of the day without bright sunshine", "", (), (), ("clt", "cloud_area_fraction")),
-        Quantity("soil_temperature", "degC", "temperature of the uppermost soil layer, mean of the step", "", ("TS_F_MDS_1", "TS"), ("SoilTemp",), ("tsl", "soil_temperature")),
         Quantity("evaporation_ratio", "1", "actual over potential evapotranspiration"),
         Quantity("resource_availability", "1", "light and water availability of a didactic model, mean about 1"),
         Quantity("burned_area", "1", "fraction of the area that burns during the step", "", ("BURNED_AREA",), (), ("burntFractionAll",)),
         Quantity("day_of_year", "d", "day of the year of the middle of the step, 1 to 366"),
         Quantity("day_number", "d", "days since 1 January of the first year, middle of the step: the clock of the phenology"),
         Quantity("step_length", "d", "length of the step"),
+        Quantity("day_of_year_before", "d", "day of the year of the step before; 0 at the first step of a year"),
+        Quantity("degree_days", "delta_degC d", "air temperatures above 0 degC added up since 1 January, this step included"),
+        Quantity("degree_days_before", "delta_degC d", "degree days of the step before; 0 at the first step of a year"),
         Quantity("latitude", "degrees_north", "latitude", "positive northwards", ("LOCATION_LAT",), ("latitude",), ("lat", "latitude")),
         Quantity("elevation", "m", "elevation above sea level", "", ("LOCATION_ELEV",), ("elevation",), ("orog", "surface_altitude")),
         # --- observed and simulated exchange
@@ -136,6 +140,17 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("jmax", "umol m-2 s-1", "largest rate of electron transport at the temperature of growth, per ground area under full absorption"),
         Quantity("jmax25", "umol m-2 s-1", "largest rate of electron transport at 25 degC, per ground area under full absorption"),
         _flux("dark_respiration", "mitochondrial respiration of leaves, day and night"),
+        # --- water
+        Quantity("rainfall", "mm d-1", "precipitation that falls as rain", "positive downwards", (), (), ("prra",)),
+        Quantity("snowfall", "mm d-1", "precipitation that falls as snow, water equivalent", "positive downwards", (), ("Snowf",), ("prsn",)),
+        Quantity("transpiration", "mm d-1", "transpiration of plants", _UP, (), ("TVeg",), ("tran",)),
+        Quantity("interception_evaporation", "mm d-1", "evaporation of water that the canopy holds back", _UP, (), ("ECanop",), ("evspsblveg",)),
+        Quantity("soil_evaporation", "mm d-1", "evaporation of bare soil", _UP, (), ("ESoil",), ("evspsblsoi",)),
+        Quantity("sublimation", "mm d-1", "sublimation of snow", _UP, (), ("SubSnow",), ("sbl",)),
+        Quantity("snow_melt", "mm d-1", "melt of snow", "positive to the soil", (), ("Qsm",), ("snm",)),
+        Quantity("surface_runoff", "mm d-1", "water that leaves without entering the soil", "positive out of the ecosystem", (), ("Qs",), ("mrros",)),
+        Quantity("drainage", "mm d-1", "water that drains from the soil", "positive out of the ecosystem", (), ("Qsb",)),
+        Quantity("soil_wetness", "1", "plant-available soil water as a fraction of the capacity, mean of the start and the end of the step"),
         # --- carbon pools
         Quantity("labile_carbon", _POOL, "carbon in labile plant tissue"),
         Quantity("foliage_carbon", _POOL, "carbon in leaves", "", (), (), ("cLeaf",)),
@@ -160,8 +175,8 @@ QUANTITIES: dict[str, Quantity] = {
         _flux("aboveground_litterfall", "carbon of vegetation above ground to litter and soil"),
         _flux("belowground_litterfall", "carbon of vegetation below ground to litter and soil"),
         _flux("leaf_litterfall", "carbon of leaves to litter"),
-        _flux("root_litterfall", "carbon of fine roots to litter"),
-        _flux("wood_litterfall", "carbon of wood to soil organic matter"),
+        _flux("root_litterfall", "carbon of fine roots to litter or soil organic matter"),
+        _flux("wood_litterfall", "carbon of wood to litter or soil organic matter"),
         _flux("litter_decomposition", "carbon of litter to soil organic matter"),
         _flux("fire_emission", "carbon emitted by fire, all pools", cf=("fFire",)),
         *(_flux(f"fire_emission_{pool}", f"carbon emitted by fire from the {pool} pool") for pool in ("labile", "foliage", "root", "wood", "litter", "soil")),
@@ -170,8 +185,17 @@ QUANTITIES: dict[str, Quantity] = {
         _flux("fire_root_to_litter", "carbon of fine roots killed by fire, to litter"),
         _flux("fire_wood_to_soil", "carbon of wood killed by fire, to soil organic matter"),
         _flux("fire_litter_to_soil", "carbon of litter charred by fire, to soil organic matter"),
+        _flux("allocation_to_coarse_roots", "net primary production allocated to coarse roots"),
+        _flux("coarse_root_litterfall", "carbon of coarse roots to soil organic matter"),
+        _flux("leaf_flush", "carbon moved from wood and coarse roots to leaves at leaf-on"),
+        _flux("leaf_flush_from_wood", "the part of the leaf flush that wood gives"),
+        _flux("foliar_respiration", "maintenance respiration of leaves"),
+        _flux("wood_respiration", "maintenance respiration of wood"),
+        _flux("root_respiration", "maintenance respiration of fine roots"),
+        _flux("coarse_root_respiration", "maintenance respiration of coarse roots"),
+        Quantity("recent_npp", _FLUX, "net primary production, mean of the days before the step", _IN),
+        Quantity("decomposition_factor", "1", "factor of decomposition rates with temperature and soil water"),
         Quantity("temperature_factor", "1", "factor of decomposition rates with temperature"),
-        Quantity("decomposition_factor", "1", "factor of decomposition rates with temperature and moisture"),
         Quantity("moisture_factor", "1", "factor of decomposition rates with soil moisture"),
         *(Quantity(f"{name}_loss_rate", "d-1", f"fraction lost per day of the carbon in {description}") for name, description in _KINDS_OF_DEAD_CARBON),
         Quantity("leaf_fall_factor", "d-1", "fraction of the leaf carbon lost per day by phenology"),
@@ -187,8 +211,6 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("runoff", "mm d-1", "water that leaves the soil other than to the atmosphere", "positive out of the soil", (), (), ("mrro", "runoff_flux")),
         Quantity("potential_evapotranspiration", "mm d-1", "evapotranspiration that water does not limit", _UP, (), ("PotEvap",), ("evspsblpot",)),
         Quantity("condensation", "mm d-1", "condensation of water vapour at night", "positive downwards"),
-        Quantity("rainfall", "mm d-1", "rain", "positive downwards", (), (), ("prra", "rainfall_flux")),
-        Quantity("snowfall", "mm d-1", "snow, as water", "positive downwards", (), ("Snowf",), ("prsn", "snowfall_flux")),
         Quantity("snowmelt", "mm d-1", "melt of the snow pack", "positive into the soil", (), ("Qsm",), ("snm",)),
         Quantity("snow_water", "mm", "snow pack, as water", "", (), ("SWE",), ("snw",)),
         Quantity("water_shortfall_penalty", "mm d-1", "a hundredth of the drainage that would be negative where plant-available water is held at its lower limit"),

@@ -1,12 +1,13 @@
 import pickle
 from typing import Annotated, Any, NamedTuple
 
+import numpy as np
 import pytensor.tensor as pt
 import pytest
 import small_models
 from small_models import Fluxes, Forcing, Parameters, State, two_pools
 
-from lsm_bayes.declare import Budget, Parameter, Prior, ProcessModel, extending
+from lsm_bayes.declare import Budget, DerivedForcing, Parameter, Prior, ProcessModel, extending
 from lsm_bayes.vocabulary import Quantity
 
 
@@ -220,3 +221,27 @@ def test_an_extension_that_does_not_fit_is_refused() -> None:
         extending(Parameters)(Undefaulted)
     with pytest.raises(KeyError, match="unknown field of Parameters to leave out 'dekay'. Did you mean 'decay'"):
         extending(Parameters, without=("dekay",))(Undefaulted)
+
+
+def test_derived_forcing_is_made_where_it_is_absent() -> None:
+    class More(NamedTuple):
+        shortwave_down: float
+        air_temperature: float
+        step_length: float
+        degree_days: float
+
+    warmth = DerivedForcing(
+        ("degree_days",), ("air_temperature", "step_length"), lambda s: {"degree_days": np.cumsum(s["air_temperature"] * s["step_length"])}
+    )
+    model = declared(forcing=More, derived_forcing=(warmth,))
+    assert model.given_forcing == ("shortwave_down", "air_temperature", "step_length")
+    series = {"air_temperature": np.array([1.0, 2.0, 3.0]), "step_length": 0.5}
+    np.testing.assert_allclose(model.completed(series)["degree_days"], [0.5, 1.5, 3.0])
+    assert model.completed(series | {"degree_days": 7.0})["degree_days"] == 7.0
+    assert "degree_days" not in model.completed({"step_length": 0.5})
+
+
+def test_derived_forcing_of_an_unknown_name_is_refused() -> None:
+    wrong = DerivedForcing(("degree_days",), ("air_temperature",), lambda s: {})
+    with pytest.raises(KeyError, match="two_pools: derived forcing: unknown forcing 'degree_days'. Known: air_temperature, shortwave_down"):
+        declared(derived_forcing=(wrong,))

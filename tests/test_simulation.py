@@ -1,4 +1,5 @@
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 import xarray as xr
 from small_models import TWO_POOLS
 
+from lsm_bayes.forcing import forcing_arrays
 from lsm_bayes.programs import program
 from lsm_bayes.simulation import simulate, symbolic_run
 from lsm_bayes.trajectory import Trajectory
@@ -95,6 +97,31 @@ def test_an_irregular_time_axis_says_where() -> None:
         ValueError, match="the time axis is not regular: between 2010-01-20 00:00:00 and 2010-01-22 00:00:00 there are 2 days, elsewhere 1"
     ):
         simulate(TWO_POOLS, data.isel(time=np.delete(np.arange(DAYS), 20)))
+
+
+def test_steps_of_given_length_may_be_irregular(plain: xr.Dataset) -> None:
+    data = weather()
+    data["step_length"] = ("time", np.ones(DAYS), {"units": "d"})
+    xr.testing.assert_allclose(simulate(TWO_POOLS, data), plain, rtol=1e-12)
+    short = data.isel(time=np.delete(np.arange(DAYS), 20))
+    assert simulate(TWO_POOLS, short, outputs=["nee"]).sizes["time"] == DAYS - 1
+    with pytest.raises(ValueError, match="the time axis does not increase; give every step once, in order"):
+        simulate(TWO_POOLS, data.isel(time=[0, 2, 1]))
+    data["step_length"][3] = 0.0
+    with pytest.raises(ValueError, match="the step length must be positive, the smallest is 0 d"):
+        simulate(TWO_POOLS, data)
+
+
+def test_the_day_of_the_year_knows_the_hour() -> None:
+    class Clock(NamedTuple):
+        shortwave_down: float
+        air_temperature: float
+        step_length: float
+        day_of_year: float
+
+    data = weather().isel(time=slice(8)).assign_coords(time=pd.date_range("2010-01-02", periods=8, freq="6h"))
+    arrays = forcing_arrays(replace(TWO_POOLS, forcing=Clock), data)
+    np.testing.assert_allclose(arrays.varying["day_of_year"], 1.125 + 0.25 * np.arange(8))
 
 
 def test_units_that_are_absent_or_wrong_are_named() -> None:

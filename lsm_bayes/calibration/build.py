@@ -37,11 +37,13 @@ def _records(
             if s not in data["site"].values:
                 raise KeyError(unknown("site", s, map(str, data["site"].values)))
         data = data.sel(site=list(sites))
-    needed = [n for n in model.forcing._fields if n not in ("day_of_year", "day_number", "step_length", "latitude", "burned_area")]  # type: ignore[attr-defined]
+    needed = [
+        n for n in model.given_forcing if n not in ("day_of_year", "day_number", "step_length", "latitude", "burned_area", "irrigation")
+    ]
     found = []
     for name in map(str, data["site"].values):
         one = _trimmed(data.sel(site=[name]), needed)
-        checked = validate(one, model.forcing._fields, ()).sel(site=name)  # type: ignore[attr-defined]
+        checked = validate(one, model.given_forcing, ()).sel(site=name)
         time = pd.DatetimeIndex(checked["time"].values)
         if training is not None:
             start, end = (pd.Timestamp(str(t)) if t is not None else None for t in training)
@@ -110,7 +112,8 @@ def build_model(
     priors : mapping of str to Prior, or of str to mapping of site to Prior, optional
         In place of the declared ones.
     fixed : mapping of str to float, optional
-        Parameters or initial pools that are not calibrated.
+        Parameters or initial pools that are not calibrated. Those declared as fixed are added, unless they have an entry in `priors` or
+        `initial`.
     constraints : float, optional
         Impose the ecological constraints of the process model: a log ratio by which one is missed costs half a nat, twice that two. None
         leaves them out.
@@ -153,7 +156,7 @@ def build_model(
         pooling_of(model, pooling or {}),
         initial_of(model, initial or {}),
         _site_priors(model, priors or {}, names),
-        dict(fixed or {}),
+        _declared_fixed(model, {**(priors or {}), **(initial or {})}) | dict(fixed or {}),
         constraints,
     )
     coords: dict[str, Any] = {f"{p.name}_observation": np.arange(sum(a.time.size for a in p.fitted)) for p in prepared}
@@ -164,6 +167,10 @@ def build_model(
     built.calibration = calibration
     built.card = card(calibration)
     return built
+
+
+def _declared_fixed(model: ProcessModel, chosen: Mapping[str, Any]) -> dict[str, float]:
+    return {n: default for n, (declared, default) in model.calibrated.items() if declared.fixed and n not in chosen}
 
 
 def _site_priors(

@@ -12,6 +12,8 @@ LONGEST_GAP = 3  # days
 # Made from the time axis or the coordinates, not read.
 _FROM_TIME = ("day_of_year", "day_number", "step_length")
 _FROM_COORDS = ("latitude", "elevation")
+# Zero when the data have none.
+_ABSENT = {"burned_area": "no fire", "irrigation": "no irrigation"}
 # A number outside means another unit than the attribute says: K, W m-2, Pa, hPa. Bounds no place on Earth passes at a daily step.
 _POSSIBLE = {
     "air_temperature": (-90.0, 60.0),
@@ -46,8 +48,8 @@ def validate(
     data : xarray.Dataset
         Daily data in the convention of the package.
     needed : iterable of str
-        Forcing of the process model. What follows from the time axis, the coordinates or other forcing is not looked for;
-        without burned area there is no fire.
+        Forcing of the process model. What follows from the time axis or the coordinates is not looked for; without burned area
+        there is no fire, without irrigation none.
     streams : iterable of str, optional
         Observed variables; each needs values and ``<name>_uncertainty`` at every site.
     sites : iterable of str, optional
@@ -73,7 +75,7 @@ def validate(
     data = choose_sites(data, sites, "the data")
     data = _every_day(data)
     for name in needed:
-        if name in _FROM_TIME or (quantity(name).mean_of and (name not in data or "time" not in data[name].dims)):
+        if name in _FROM_TIME:
             continue
         data = _coordinate(data, name) if name in _FROM_COORDS and name not in data.data_vars else _forcing(data, name, longest_gap)
     for name in streams:
@@ -139,9 +141,9 @@ def _coordinate(data: xr.Dataset, name: str) -> xr.Dataset:
 
 
 def _forcing(data: xr.Dataset, name: str, longest_gap: int) -> xr.Dataset:
-    if name == "burned_area" and name not in data:
-        attrs = QUANTITIES[name].attrs() | {"source": "none in the data: no fire"}
-        return data.assign(burned_area=(("site", "time"), np.zeros((data.sizes["site"], data.sizes["time"])), attrs))
+    if name in _ABSENT and name not in data:
+        attrs = QUANTITIES[name].attrs() | {"source": f"none in the data: {_ABSENT[name]}"}
+        return data.assign({name: (("site", "time"), np.zeros((data.sizes["site"], data.sizes["time"])), attrs)})
     _present(data, name, "forcing")
     _unit(data, name, name)
     values = data[name].transpose("site", "time").values.astype(float)

@@ -23,9 +23,9 @@ from typing import Annotated, Any, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.declare import Budget, Coordinates, DateShift, Equilibrium, Parameter, ProcessModel, extending
+from lsm_bayes.declare import Budget, Coordinates, DateShift, DerivedForcing, Equilibrium, Parameter, ProcessModel, extending
 from lsm_bayes.land import dalec_cdea
-from lsm_bayes.processes import acm, cdea_phenology, cdea_pools, plant_available_water, turnover, water_use
+from lsm_bayes.processes import acm, cdea_phenology, cdea_pools, plant_available_water, reference_climate, turnover, water_use
 from lsm_bayes.processes.leaf_area_coordinates import leaf_coordinates
 
 
@@ -207,6 +207,7 @@ SHARED: dict[str, Any] = {
         DateShift("leaf_onset_day", ("labile_lifespan", "labile_release_period"), leaf_onset_shift),
     ),
     "folded": ("step_length", "burned_area"),
+    "derived_forcing": (DerivedForcing(reference_climate.NAMES, reference_climate.NEEDS, reference_climate.reference_climate),),
 }
 
 

@@ -26,7 +26,7 @@ from typing import Annotated, Any, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.declare import Budget, Coordinates, DateShift, Equilibrium, Parameter, Prior, ProcessModel
+from lsm_bayes.declare import Budget, Coordinates, DateShift, DerivedForcing, Equilibrium, Parameter, Prior, ProcessModel
 from lsm_bayes.land import dalec_cdea
 from lsm_bayes.processes import (
     acm,
@@ -35,6 +35,7 @@ from lsm_bayes.processes import (
     field_capacity_stress,
     plant_available_water,
     pool_limits,
+    reference_climate,
     turnover,
     water_use,
 )
@@ -371,6 +372,7 @@ _DECLARED: dict[str, Any] = {
         DateShift("leaf_onset_day", ("labile_lifespan", "labile_release_period"), leaf_onset_shift),
     ),
     "folded": ("step_length", "mean_air_temperature", "mean_precipitation"),
+    "derived_forcing": (DerivedForcing(reference_climate.NAMES, reference_climate.NEEDS, reference_climate.reference_climate),),
 }
 DALEC_990 = ProcessModel(name="dalec_990", title="DALEC 990 (DifferLand)", step=step, budgets=_BUDGETS, **_DECLARED)
 DALEC_990_ORIGINAL = ProcessModel(

@@ -1,13 +1,71 @@
-"""Snow by temperature alone: what falls as snow, and how much of the pack melts."""
+"""What falls as snow, and how a snowpack sublimes and melts with temperature."""
 
 from typing import Any
 
 import pytensor.tensor as pt
 
+from lsm_bayes.processes.thresholds import exceeded, positive_part, smaller
 
-def _positive(x: Any) -> Any:
-    # pt.maximum would lose a NaN.
-    return pt.switch(x <= 0, 0.0, x)
+# Air of 1.3 kg m-3, 1005 J kg-1 K-1, psychrometer constant 66 Pa K-1: kPa s m-1 to W m-2, and to mm d-1 by the latent heat.
+HEAT = 1.3 * 1005.0 / 66.0 * 1000.0 * 86400.0
+TO_VAPOUR = HEAT / 2501000.0
+TO_VAPOUR_FROM_SNOW = HEAT / 2835000.0
+PRESSURE_OVER_SNOW = 0.6  # kPa, saturation near 0 degC
+DUST = 1e-5  # mm
+
+
+def split_precipitation(precipitation: Any, temperature: Any) -> tuple[Any, Any]:
+    """Split precipitation into rain and snow at 0 degC.
+
+    Parameters
+    ----------
+    precipitation : tensor
+        mm d-1.
+    temperature : tensor
+        Air temperature, degC.
+
+    Returns
+    -------
+    tuple of tensor
+        Rain and snow, mm d-1.
+    """
+    cold = temperature <= 0
+    return pt.switch(cold, 0.0, precipitation), pt.switch(cold, precipitation, 0.0)
+
+
+def snowpack(
+    snow: Any, snowfall: Any, temperature: Any, vapour_pressure: Any, resistance: Any, melt_rate: Any, days: Any
+) -> tuple[Any, Any, Any]:
+    """Let snow sublime and melt, in that order (Sacks et al. 2006, doi 10.1111/j.1365-2486.2005.01059.x, appendix).
+
+    Parameters
+    ----------
+    snow : tensor
+        Snow at the start, mm.
+    snowfall : tensor
+        mm d-1.
+    temperature : tensor
+        Air temperature, degC.
+    vapour_pressure : tensor
+        Of the air, kPa.
+    resistance : tensor
+        Aerodynamic resistance, s m-1.
+    melt_rate : tensor
+        mm degC-1 d-1.
+    days : tensor
+        Step length, d.
+
+    Returns
+    -------
+    tuple of tensor
+        Sublimation and melt, mm in the step, and the snow that is left, mm. Without snow at the start nothing sublimes or melts.
+    """
+    lying = exceeded(snow)
+    there = snow + snowfall * days
+    sublimed = lying * smaller(positive_part(TO_VAPOUR_FROM_SNOW * (PRESSURE_OVER_SNOW - vapour_pressure) / resistance) * days, there)
+    there = there - sublimed
+    melted = lying * smaller(melt_rate * positive_part(temperature) * days, there)
+    return sublimed, melted, there - melted
 
 
 def snow_fraction(temperature: Any, rain_temperature: Any, span: float = 2.0) -> Any:
@@ -28,7 +86,7 @@ def snow_fraction(temperature: Any, rain_temperature: Any, span: float = 2.0) ->
         1.
     """
     below = (rain_temperature - temperature) / span
-    return _positive(below) - _positive(below - 1.0)
+    return positive_part(below) - positive_part(below - 1.0)
 
 
 def degree_day_melt(snow: Any, temperature: Any, rate: Any, threshold: float, step_length: Any) -> Any:
@@ -53,4 +111,4 @@ def degree_day_melt(snow: Any, temperature: Any, rate: Any, threshold: float, st
         mm d-1.
     """
     all_of_it = snow / step_length
-    return all_of_it - _positive(all_of_it - rate * _positive(temperature - threshold))
+    return all_of_it - positive_part(all_of_it - rate * positive_part(temperature - threshold))

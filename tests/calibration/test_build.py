@@ -1,5 +1,8 @@
 """The PyMC model of a calibration: its gradient, its compilation, and the equality of one site alone and among others."""
 
+from dataclasses import replace
+from typing import Annotated, Any, NamedTuple
+
 import numpy as np
 import pymc as pm
 import pytensor
@@ -8,6 +11,7 @@ from pytensor.compile.mode import Mode
 from pytensor.graph.replace import graph_replace
 
 from lsm_bayes.calibration import Stream, build_model, none
+from lsm_bayes.declare import Parameter, Prior
 from lsm_bayes.errors import ErrorModel
 from lsm_bayes.inference import Density
 from lsm_bayes.inference.compiled import flat_graph
@@ -80,3 +84,18 @@ def test_each_run_of_the_process_model_has_one_adjoint(one_site: pm.Model, three
     for model, expected in ((one_site, 2), (three_sites, 4)):
         nodes = [n.op for n in flat_graph(model)[0].apply_nodes]
         assert [sum(isinstance(op, kind) for op in nodes) for kind in (Trajectory, TrajectoryVJP)] == [expected, expected]
+
+
+def test_what_is_declared_as_fixed_is_not_calibrated(towers: xr.Dataset, land) -> None:
+    class Kept(NamedTuple):
+        foliage_carbon: Annotated[float, Parameter("gC m-2", (10.0, 1000.0), "leaves at the start")] = 150.0
+        soil_carbon: Annotated[float, Parameter("gC m-2", (100.0, 1e5), "soil at the start", fixed=True)] = 2000.0
+
+    def step(*arguments: Any) -> tuple[Kept, Any]:
+        state, fluxes = land.step(*arguments)
+        return Kept(*state), fluxes
+
+    model = replace(land, state=Kept, step=step)
+    options: dict[str, Any] = {"sites": ["XX-One"], "withheld_years": 1}
+    assert build_model(model, towers, ["nee"], **options).calibration.fixed == {"soil_carbon": 2000.0}
+    assert build_model(model, towers, ["nee"], priors={"soil_carbon": Prior("uniform")}, **options).calibration.fixed == {}

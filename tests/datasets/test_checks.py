@@ -52,10 +52,6 @@ def test_no_burned_area_is_no_fire(daily_data):
     assert (data["burned_area"] == 0).all() and "no fire" in data["burned_area"].attrs["source"]
 
 
-def test_a_mean_of_other_forcing_is_not_looked_for(daily_data):
-    assert "mean_precipitation" not in validate(daily_data, ["precipitation", "mean_precipitation"])
-
-
 def test_missing_forcing(daily_data):
     with pytest.raises(KeyError, match="'vapour_pressure_deficit' is needed by the model"):
         validate(daily_data, ["vapour_pressure_deficit"])

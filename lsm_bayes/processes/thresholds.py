@@ -1,0 +1,94 @@
+"""Limits and events that let NaN through: a comparison with NaN is false, and the branch behind it would hide the NaN."""
+
+from typing import Any
+
+import pytensor.tensor as pt
+
+
+def positive_part(x: Any) -> Any:
+    """Return x where it is positive, else zero.
+
+    Parameters
+    ----------
+    x : tensor
+        Any unit.
+
+    Returns
+    -------
+    tensor
+        max(x, 0), with gradient 0 below zero.
+    """
+    return pt.switch(x < 0, 0.0, x)
+
+
+def smaller(a: Any, b: Any) -> Any:
+    """Return the smaller of two numbers, NaN when either is.
+
+    Parameters
+    ----------
+    a, b : tensor
+        The same unit.
+
+    Returns
+    -------
+    tensor
+        min(a, b), with the gradient of the smaller.
+    """
+    return pt.switch(a <= b, a, pt.switch(b < a, b, a + b))
+
+
+def clipped(x: Any, low: float, high: float) -> Any:
+    """Return x inside an interval.
+
+    Parameters
+    ----------
+    x : tensor
+        Any unit.
+    low, high : float
+        The interval.
+
+    Returns
+    -------
+    tensor
+        min(max(x, low), high), with gradient 0 outside.
+    """
+    return pt.switch(x < low, low, pt.switch(x > high, high, x))
+
+
+def reached(x: Any, threshold: Any, width: float | None = None) -> Any:
+    """Say whether a threshold is reached.
+
+    Parameters
+    ----------
+    x, threshold : tensor
+        The same unit.
+    width : float, optional
+        Of a logistic function in place of the step, in that unit; it converges to the step with the width.
+
+    Returns
+    -------
+    tensor
+        1 from the threshold on, 0 below, with zero gradients; or a logistic function of the distance.
+    """
+    if width is not None:
+        return pt.sigmoid((x - threshold) / width)
+    distance = x - threshold
+    return pt.switch(distance >= 0, 1.0, pt.switch(distance < 0, 0.0, distance))
+
+
+def exceeded(x: Any, threshold: float = 0.0) -> Any:
+    """Say whether a threshold is exceeded.
+
+    Parameters
+    ----------
+    x : tensor
+        Any unit.
+    threshold : float
+        The same unit.
+
+    Returns
+    -------
+    tensor
+        1 above the threshold, 0 at it and below, with zero gradients.
+    """
+    return pt.switch(x > threshold, 1.0, pt.switch(x <= threshold, 0.0, x))
