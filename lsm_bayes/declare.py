@@ -222,7 +222,8 @@ class Nested:
     step : callable
         ``step(fast_state, slow_state, forcing, parameters) -> (fast_state, fluxes)`` of 0-d tensors.
     state, forcing, fluxes : NamedTuple classes
-        As in `ProcessModel`. The parameters are those of the enclosing model.
+        As in `ProcessModel`. The parameters are those of the enclosing model. Forcing that the slow step names too is given once
+        for each slow step. A fast step without memory has a state without fields, and its times run in SIMD lanes.
     steps : int
         Fast steps in a slow step.
     """

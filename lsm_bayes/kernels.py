@@ -411,7 +411,7 @@ def scalar_kernel(r: Recurrence) -> Kernel:
     s.add("            for i in range(m):")
     s.add(*(f"                seen[{k * CHUNK} + i] = {x}" for k, x in enumerate(plan.states)))
     kept = [f"seen[{(k + len(plan.states)) * CHUNK} + i]" for k in range(len(from_carried))]
-    s.add("                " + _call([*next_names, *kept], "carried", arguments))
+    s.add(*(["                " + _call([*next_names, *kept], "carried", arguments)] if plan.states else ["                pass"]))
     s.add(*(f"                {x} = {y}" for x, y in zip(plan.states, next_names, strict=True)))
     if outputs_behind:
         arguments = stage("behind", o.behind, outputs_behind)

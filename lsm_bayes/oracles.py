@@ -208,7 +208,9 @@ def scan_gradient(model: ProcessModel, forcing: Mapping[str, np.ndarray]) -> Cal
         outputs = [(start, made[:n_x]), ([], made[n_x:])]
     else:
         names = nested.forcing._fields  # type: ignore[attr-defined]
-        fast = [pt.as_tensor(np.asarray(forcing[n], dtype=float).reshape(-1, nested.steps)) for n in names]
+        both = model.forcing._fields  # type: ignore[attr-defined]
+        held = {n: np.repeat(forcing[n], nested.steps) if n in both else np.asarray(forcing[n], dtype=float) for n in names}
+        fast = [pt.as_tensor(held[n].reshape(-1, nested.steps)) for n in names]
         n_f = len(nested.fluxes._fields)  # type: ignore[attr-defined]
 
         def inner(*a: Any) -> list[Any]:
