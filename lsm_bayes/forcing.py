@@ -12,6 +12,8 @@ from lsm_bayes.declare import ProcessModel
 from lsm_bayes.vocabulary import QUANTITIES, convert, quantity
 
 _CLOCK = ("day_of_year", "day_number", "step_length")
+# Forcing that is the mean of another over the last ten days.
+_TEN_DAY_MEANS = {f"{n}_ten_day_mean": n for n in ("air_temperature", "air_temperature_min")}
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,27 @@ def step_lengths(time: pd.DatetimeIndex) -> float:
     return float(np.median(days))
 
 
+def trailing_mean(values: np.ndarray, steps: int) -> np.ndarray:
+    """Average a series over the last steps.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (..., time).
+    steps : int
+        How many, the present one included.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (..., time); at the beginning the value itself, until there are enough.
+    """
+    found = np.array(values, dtype=float)
+    if steps <= values.shape[-1]:
+        found[..., steps - 1 :] = np.lib.stride_tricks.sliding_window_view(values, steps, axis=-1).mean(axis=-1)
+    return found
+
+
 def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
     """Collect what a process model is driven by.
 
@@ -78,7 +101,7 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
     data : xarray.Dataset
         Dimensions ``time`` and optionally ``site``; variables under their vocabulary name or an alias, with ``units``. Day of the
         year, day number (from 1 January of the first year) and step length come from the time axis; latitude may be a
-        coordinate; burned area is zero when it is absent.
+        coordinate; burned area is zero when it is absent; means of the last ten days are taken of their own series.
 
     Returns
     -------
@@ -111,6 +134,8 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
             values[name] = clock[name]
         elif name == "burned_area" and _find(name, data) is None:
             values[name] = 0.0
+        elif name in _TEN_DAY_MEANS and _find(name, data) is None:
+            values[name] = trailing_mean(_column(model, _TEN_DAY_MEANS[name], data, time, sites), max(1, round(10.0 / length)))
         else:
             values[name] = _column(model, name, data, time, sites)
     folded = {n: float(values[n]) for n in model.folded if n in values and np.ndim(values[n]) == 0}
@@ -132,7 +157,7 @@ def _find(name: str, data: xr.Dataset) -> str | None:
 
 def _column(model: ProcessModel, name: str, data: xr.Dataset, time: pd.DatetimeIndex, sites: list[str] | None) -> np.ndarray:
     found = _find(name, data)
-    wanted = model.forcing_quantities[name]
+    wanted = model.forcing_quantities.get(name) or QUANTITIES[name]
     if found is None:
         there = ", ".join(sorted(map(str, data.variables)))
         raise KeyError(

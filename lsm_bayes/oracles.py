@@ -10,6 +10,7 @@ from pytensor.compile.mode import Mode
 from pytensor.link.vm import VMLinker
 
 from lsm_bayes.declare import Parameter, ProcessModel
+from lsm_bayes.forcing import trailing_mean
 
 LEVELS = 6  # step sizes of the finite differences, each a quarter of the one before
 
@@ -47,6 +48,11 @@ def plausible_weather(names: Sequence[str], days: np.ndarray, step_length: float
         "air_temperature": lambda: mean,
         "air_temperature_min": lambda: mean - 3 - 2 * cloud,
         "air_temperature_max": lambda: mean + 3 + 4 * cloud,
+        "air_temperature_ten_day_mean": lambda: trailing_mean(mean, max(1, round(10 / step_length))),
+        "air_temperature_min_ten_day_mean": lambda: trailing_mean(mean - 3 - 2 * cloud, max(1, round(10 / step_length))),
+        "soil_temperature": lambda: 8 + 7 * season + hour,
+        "ppfd_down": lambda: 24 * (12 + 9 * season) * cloud * light,
+        "solar_hour": lambda: 24 * (days % 1),
         "shortwave_down": lambda: (12 + 9 * season) * cloud * light,
         "longwave_down": lambda: 310 + 40 * season - 20 * cloud,
         "net_radiation": lambda: (70 + 70 * season) * cloud * light - 20 * (1 - light),
