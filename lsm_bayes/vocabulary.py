@@ -64,6 +64,16 @@ def _flux(name: str, description: str, **others: tuple[str, ...]) -> Quantity:
     return Quantity(name, _FLUX, description, "positive in the direction that the name says", **others)
 
 
+_SUBDAILY = {
+    "gpp": "gross primary production",
+    "leaf_respiration": "dark respiration of leaves, in daylight",
+    "root_respiration": "respiration of roots",
+    "litter_respiration": "heterotrophic respiration of litter",
+    "microbial_respiration": "heterotrophic respiration of soil microbes",
+    "slow_soil_respiration": "heterotrophic respiration of slow soil organic matter",
+    "passive_soil_respiration": "heterotrophic respiration of passive soil organic matter",
+}
+
 QUANTITIES: dict[str, Quantity] = {
     q.name: q
     for q in (
@@ -97,6 +107,8 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("reco", _FLUX, "ecosystem respiration", _UP, ("RECO_NT_VUT_REF", "RECO_DT_VUT_REF", "RECO_NT_CUT_REF", "RECO_DT_CUT_REF", "RECO_PI", "RECO_F", "RECO"), ("Reco",), ("reco", "ra", "rh")),
         Quantity("npp", _FLUX, "net primary production", _IN, (), (), ("npp", "net_primary_productivity_of_biomass_expressed_as_carbon")),
         Quantity("lai", "m2 m-2", "leaf area index, one-sided, per ground area", "", ("LAI",), ("LAI",), ("lai", "leaf_area_index")),
+        Quantity("leaf_out_weight", "1", "how far leaves are being put out, 0 to 1"),
+        Quantity("leaf_fall_weight", "1", "how far leaves are falling, 0 to 1"),
         Quantity("evapotranspiration", "mm d-1", "evapotranspiration", _UP, ("ET",), ("Evap", "Qle_mm"), ("evspsbl", "water_evapotranspiration_flux")),
         Quantity("runoff", "mm d-1", "water that runs off because the soil is full", "positive out of the soil", (), ("Qs",), ("mrros",)),
         Quantity("drainage", "mm d-1", "water that drains below the soil", "positive out of the soil", (), ("Qsb",)),
@@ -126,6 +138,15 @@ QUANTITIES: dict[str, Quantity] = {
         _flux("litter_respiration", "heterotrophic respiration of litter"),
         _flux("soil_respiration", "heterotrophic respiration of soil organic matter"),
         _flux("soil_efflux", "CO2 that leaves the soil surface: respiration of roots, litter and soil organic matter"),
+        _flux("root_respiration", "respiration of roots"),
+        _flux("leaf_respiration", "dark respiration of leaves, in daylight"),
+        _flux("microbial_respiration", "heterotrophic respiration of soil microbes, the fast soil organic matter"),
+        _flux("slow_soil_respiration", "heterotrophic respiration of slow soil organic matter"),
+        _flux("passive_soil_respiration", "heterotrophic respiration of passive soil organic matter"),
+        _flux("unsupplied_carbon", "carbon in fluxes that no pool supplied: zero in a consistent run"),
+        Quantity("subdaily_nee", _FLUX, "net ecosystem exchange of CO2, mean of a step shorter than a day", _UP),
+        *(_flux(f"subdaily_{n}", f"{d}, mean of a step shorter than a day") for n, d in _SUBDAILY.items()),
+        Quantity("subdaily_evapotranspiration", "mm d-1", "evapotranspiration, mean of a step shorter than a day", _UP),
         _flux("allocation_to_labile", "net primary production allocated to the labile pool"),
         _flux("allocation_to_foliage", "net primary production allocated directly to leaves", cf=("nppLeaf",)),
         _flux("allocation_to_roots", "net primary production allocated to fine roots", cf=("nppRoot",)),
@@ -134,6 +155,7 @@ QUANTITIES: dict[str, Quantity] = {
         _flux("leaf_litterfall", "carbon of leaves to litter"),
         _flux("root_litterfall", "carbon of fine roots to litter"),
         _flux("wood_litterfall", "carbon of wood to litter or soil organic matter"),
+        _flux("leaf_retranslocation", "carbon of falling leaves that moves to the labile pool"),
         _flux("aboveground_litterfall", "carbon of vegetation above ground to litter and soil"),
         _flux("litter_decomposition", "carbon of litter to soil organic matter"),
         _flux("fire_emission", "carbon emitted by fire, all pools", cf=("fFire",)),
