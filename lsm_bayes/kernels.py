@@ -264,6 +264,8 @@ def _used(instructions: Sequence[Instruction], outputs: Sequence[str]) -> dict[s
 
 
 def _call(target: Sequence[str], function: str, arguments: Sequence[str]) -> str:
+    if not target:  # nothing is carried where no wanted output depends on a state
+        return "pass"
     return f"{', '.join(target)}, = {function}({', '.join(arguments)})"
 
 
@@ -411,7 +413,7 @@ def scalar_kernel(r: Recurrence) -> Kernel:
     s.add("            for i in range(m):")
     s.add(*(f"                seen[{k * CHUNK} + i] = {x}" for k, x in enumerate(plan.states)))
     kept = [f"seen[{(k + len(plan.states)) * CHUNK} + i]" for k in range(len(from_carried))]
-    s.add(*(["                " + _call([*next_names, *kept], "carried", arguments)] if plan.states else ["                pass"]))
+    s.add("                " + _call([*next_names, *kept], "carried", arguments))
     s.add(*(f"                {x} = {y}" for x, y in zip(plan.states, next_names, strict=True)))
     if outputs_behind:
         arguments = stage("behind", o.behind, outputs_behind)
@@ -536,7 +538,7 @@ def lane_kernel(r: Recurrence, lanes: int) -> Kernel:
             "                for i in range(count):",
             f"                    written[k, t, first + i] = made[({n_next} + k) * {lanes} + i]",
         )
-    s.add("        for i in range(count):")
+    s.add("        for i in range(count):", "            pass")
     if r.keep:
         s.add(*(f"            states[{k}, states.shape[1] - 1, first + i] = now[{k * lanes} + i]" for k in range(n_next)))
     s.add(*(f"            last[{k}, first + i] = now[{k * lanes} + i]" for k in range(n_next)))
