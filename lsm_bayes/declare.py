@@ -5,6 +5,7 @@ is reported here, with the field that is wrong and the list of what exists.
 """
 
 import math
+from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_type_hints
@@ -93,6 +94,40 @@ class Budget:
     stock: tuple[str, ...]
     gain: tuple[str, ...]
     loss: tuple[str, ...]
+
+
+def extending(base: type, without: tuple[str, ...] = ()) -> Callable[[type], Any]:
+    """Give a NamedTuple class the fields of another in front of its own: a model declares what it adds to the one it builds on.
+
+    Parameters
+    ----------
+    base : NamedTuple class
+        What is extended. A field declared anew takes the place of its own.
+    without : tuple of str
+        Fields of `base` that are left out.
+
+    Returns
+    -------
+    callable
+        Decorator of a NamedTuple class.
+    """
+
+    def joined(added: type) -> Any:
+        parts: tuple[Any, Any] = (base, added)
+        absent = [n for n in without if n not in parts[0]._fields]
+        if absent:
+            raise KeyError(unknown(f"field of {base.__name__} to leave out", absent[0], parts[0]._fields))
+        fields = [(n, part) for part in parts for n in part._fields if part is added or n not in without]
+        annotations = {n: get_type_hints(part, include_extras=True)[n] for n, part in fields}
+        defaults = {n: part._field_defaults[n] for n, part in fields if n in part._field_defaults}
+        behind = [n for n in annotations if n in defaults]
+        if behind != list(annotations)[len(annotations) - len(behind) :]:
+            raise TypeError(f"{added.__name__}: give all fields a default or none, as in {base.__name__}")
+        made: Any = namedtuple(added.__name__, list(annotations), defaults=[defaults[n] for n in behind], module=added.__module__)  # type: ignore[misc]
+        made.__annotations__, made.__doc__, made.__qualname__ = annotations, added.__doc__, added.__qualname__
+        return made
+
+    return joined
 
 
 def _fields(owner: type) -> dict[str, tuple[Any, Any]]:
@@ -211,6 +246,26 @@ class DateShift:
 
 
 @dataclass(frozen=True)
+class Constraint:
+    """An inequality between parameters that a plausible ecosystem satisfies.
+
+    Parameters
+    ----------
+    name : str
+        Identifier.
+    description : str
+        One sentence, with the paper.
+    margin : callable
+        ``margin(means, parameters) -> expression``: the logarithm of the ratio by which the inequality holds, negative where it does
+        not. ``means`` maps the forcing to its mean over the fitted period, at every site.
+    """
+
+    name: str
+    description: str
+    margin: Callable[[Mapping[str, Any], Any], Any]
+
+
+@dataclass(frozen=True)
 class Nested:
     """A faster step inside each step of a process model.
 
@@ -267,6 +322,8 @@ class ProcessModel:
         Better coordinates for a group of parameters; calibration uses them where the group is pooled alike.
     date_shifts : tuple of DateShift
         Dates whose prior is that of an observable day.
+    constraints : tuple of Constraint
+        Ecological constraints; a calibration can impose them.
     folded : tuple of str
         Forcing that is one number for a whole run and is compiled into the kernel as a constant, such as the step length:
         ``(1 - k)**1`` then costs nothing.
@@ -290,6 +347,7 @@ class ProcessModel:
     equilibrium: Equilibrium | None = None
     coordinates: Coordinates | None = None
     date_shifts: tuple[DateShift, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     folded: tuple[str, ...] = ("step_length",)
 
     def __post_init__(self) -> None:

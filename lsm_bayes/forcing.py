@@ -12,8 +12,6 @@ from lsm_bayes.declare import ProcessModel
 from lsm_bayes.vocabulary import QUANTITIES, convert, quantity
 
 _CLOCK = ("day_of_year", "day_number", "step_length")
-# Forcing that is the mean of another over the last ten days.
-_TEN_DAY_MEANS = {f"{n}_ten_day_mean": n for n in ("air_temperature", "air_temperature_min")}
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,9 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
     data : xarray.Dataset
         Dimensions ``time`` and optionally ``site``; variables under their vocabulary name or an alias, with ``units``. Day of the
         year, day number (from 1 January of the first year) and step length come from the time axis; latitude may be a
-        coordinate; burned area is zero when it is absent; means of the last ten days are taken of their own series.
+        coordinate; burned area is zero when it is absent. A mean of the reference climate (``Quantity.mean_of``) is that over the
+        data when it is absent: give it, of shape () or (site,), where runs on parts of a record must agree. One
+        over the last days (``Quantity.mean_days``) is taken of its own series, too.
 
     Returns
     -------
@@ -134,8 +134,10 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
             values[name] = clock[name]
         elif name == "burned_area" and _find(name, data) is None:
             values[name] = 0.0
-        elif name in _TEN_DAY_MEANS and _find(name, data) is None:
-            values[name] = trailing_mean(_column(model, _TEN_DAY_MEANS[name], data, time, sites), max(1, round(10.0 / length)))
+        elif (q := model.forcing_quantities[name]).mean_of and _find(name, data) is None:
+            parts = [_column(model, n, data, time, sites) for n in q.mean_of]
+            mean = np.mean(np.broadcast_arrays(*parts), axis=0)
+            values[name] = trailing_mean(mean, max(1, round(q.mean_days / length))) if q.mean_days else mean.mean(axis=-1)
         else:
             values[name] = _column(model, name, data, time, sites)
     folded = {n: float(values[n]) for n in model.folded if n in values and np.ndim(values[n]) == 0}
@@ -157,7 +159,7 @@ def _find(name: str, data: xr.Dataset) -> str | None:
 
 def _column(model: ProcessModel, name: str, data: xr.Dataset, time: pd.DatetimeIndex, sites: list[str] | None) -> np.ndarray:
     found = _find(name, data)
-    wanted = model.forcing_quantities.get(name) or QUANTITIES[name]
+    wanted = model.forcing_quantities[name]
     if found is None:
         there = ", ".join(sorted(map(str, data.variables)))
         raise KeyError(

@@ -58,6 +58,8 @@ def plausible_weather(names: Sequence[str], days: np.ndarray, step_length: float
         "net_radiation": lambda: (70 + 70 * season) * cloud * light - 20 * (1 - light),
         "vapour_pressure_deficit": lambda: (6 + 4 * season) * (0.3 + cloud) * (1 + 0.5 * hour),
         "precipitation": lambda: np.where(spell < 0.4, 20 * spell, 0.0),
+        "mean_air_temperature": lambda: np.full(days.size, 9.0),
+        "mean_precipitation": lambda: np.full(days.size, 1.6),
         "air_pressure": lambda: 98 + 0.5 * weather,
         "wind_speed": lambda: 1 + 3 * cloud,
         "co2": lambda: 395 + 3 * season + 0.5 * weather,

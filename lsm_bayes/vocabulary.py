@@ -32,6 +32,10 @@ class Quantity:
         What a positive value means, where that is not obvious.
     fluxnet, alma, cf : tuple of str, optional
         Names in FLUXNET2015/ONEFlux/AmeriFlux/ICOS files, in ALMA (PLUMBER2) files, and CMIP/CF names.
+    mean_of : tuple of str
+        Where it is absent from the data, it is the mean of these quantities over all times.
+    mean_days : float
+        Of `mean_of` over the last so many days; 0 for all times.
     """
 
     name: str
@@ -41,6 +45,8 @@ class Quantity:
     fluxnet: tuple[str, ...] = ()
     alma: tuple[str, ...] = ()
     cf: tuple[str, ...] = ()
+    mean_of: tuple[str, ...] = ()
+    mean_days: float = 0.0
 
     def attrs(self) -> dict[str, str]:
         """Return the xarray attributes of this quantity.
@@ -81,8 +87,8 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("air_temperature", "degC", "air temperature, mean of the step", "", ("TA_F", "TA_F_MDS", "TA", "TA_F_DAY"), ("Tair",), ("tas", "air_temperature")),
         Quantity("air_temperature_min", "degC", "daily minimum air temperature", "", ("TA_F_MIN",), (), ("tasmin",)),
         Quantity("air_temperature_max", "degC", "daily maximum air temperature", "", ("TA_F_MAX",), (), ("tasmax",)),
-        Quantity("air_temperature_ten_day_mean", "degC", "mean of the air temperature over the last ten days"),
-        Quantity("air_temperature_min_ten_day_mean", "degC", "mean of the daily minimum air temperature over the last ten days"),
+        Quantity("air_temperature_ten_day_mean", "degC", "mean of the air temperature over the last ten days", mean_of=("air_temperature",), mean_days=10.0),
+        Quantity("air_temperature_min_ten_day_mean", "degC", "mean of the daily minimum air temperature over the last ten days", mean_of=("air_temperature_min",), mean_days=10.0),
         Quantity("soil_temperature", "degC", "temperature of the uppermost soil layer, mean of the step", "", ("TS_F_MDS_1", "TS"), ("SoilTemp",), ("tsl", "soil_temperature")),
         Quantity("shortwave_down", "MJ m-2 d-1", "incoming shortwave radiation", "positive downwards", ("SW_IN_F", "SW_IN_F_MDS", "SW_IN"), ("SWdown",), ("rsds", "surface_downwelling_shortwave_flux_in_air")),
         Quantity("ppfd_down", "umol m-2 s-1", "incoming photosynthetic photon flux density", "positive downwards", ("PPFD_IN",), ("PPFD",)),
@@ -93,6 +99,8 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("air_pressure", "kPa", "air pressure at the surface", "", ("PA_F", "PA"), ("Psurf",), ("ps", "surface_air_pressure")),
         Quantity("wind_speed", "m s-1", "horizontal wind speed", "", ("WS_F", "WS"), ("Wind",), ("sfcWind", "wind_speed")),
         Quantity("co2", "umol mol-1", "mole fraction of CO2 in dry air", "", ("CO2_F_MDS", "CO2"), ("CO2air",), ("co2", "mole_fraction_of_carbon_dioxide_in_air")),
+        Quantity("mean_air_temperature", "degC", "air temperature of the reference climate", mean_of=("air_temperature_min", "air_temperature_max")),
+        Quantity("mean_precipitation", "mm d-1", "precipitation of the reference climate", "positive downwards", mean_of=("precipitation",)),
         Quantity("burned_area", "1", "fraction of the area that burns during the step", "", ("BURNED_AREA",), (), ("burntFractionAll",)),
         Quantity("day_of_year", "d", "day of the year of the middle of the step, 1 to 366"),
         Quantity("day_number", "d", "days since 1 January of the first year, middle of the step: the clock of the phenology"),
@@ -110,13 +118,10 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("leaf_out_weight", "1", "how far leaves are being put out, 0 to 1"),
         Quantity("leaf_fall_weight", "1", "how far leaves are falling, 0 to 1"),
         Quantity("evapotranspiration", "mm d-1", "evapotranspiration", _UP, ("ET",), ("Evap", "Qle_mm"), ("evspsbl", "water_evapotranspiration_flux")),
-        Quantity("runoff", "mm d-1", "water that runs off because the soil is full", "positive out of the soil", (), ("Qs",), ("mrros",)),
-        Quantity("drainage", "mm d-1", "water that drains below the soil", "positive out of the soil", (), ("Qsb",)),
         Quantity("latent_heat", "W m-2", "latent heat flux", _UP, ("LE_F_MDS", "LE_CORR", "LE"), ("Qle",), ("hfls", "surface_upward_latent_heat_flux")),
         Quantity("sensible_heat", "W m-2", "sensible heat flux", _UP, ("H_F_MDS", "H_CORR", "H"), ("Qh",), ("hfss", "surface_upward_sensible_heat_flux")),
         Quantity("ground_heat", "W m-2", "ground heat flux", "positive downwards", ("G_F_MDS", "G"), ("Qg",), ("hfds",)),
         Quantity("soil_water", "percent", "volumetric soil water content of the uppermost sensor", "", ("SWC_F_MDS_1", "SWC"), ("SoilMoist",), ("mrsos",)),
-        Quantity("soil_water_storage", "mm", "water that the soil holds for plants"),
         # --- carbon pools
         Quantity("labile_carbon", _POOL, "carbon in labile plant tissue"),
         Quantity("foliage_carbon", _POOL, "carbon in leaves", "", (), (), ("cLeaf",)),
@@ -166,9 +171,17 @@ QUANTITIES: dict[str, Quantity] = {
         _flux("fire_wood_to_soil", "carbon of wood killed by fire, to soil organic matter"),
         _flux("fire_litter_to_soil", "carbon of litter charred by fire, to soil organic matter"),
         Quantity("temperature_factor", "1", "factor of decomposition rates with temperature"),
-        Quantity("decomposition_factor", "1", "factor of decomposition rates with temperature and moisture"),
         Quantity("leaf_fall_factor", "d-1", "fraction of the leaf carbon lost per day by phenology"),
         Quantity("labile_release_factor", "d-1", "fraction of the labile carbon released per day by phenology"),
+        # --- water pools and fluxes
+        Quantity("plant_available_water", "mm", "soil water that plants can reach"),
+        Quantity("plant_unavailable_water", "mm", "soil water below the roots"),
+        Quantity("soil_moisture_stress", "1", "factor of photosynthesis with soil water, 1 without stress"),
+        Quantity("infiltration", "mm d-1", "water that enters the soil", "positive into the soil"),
+        Quantity("percolation", "mm d-1", "water from the plant-available to the plant-unavailable store", "positive downwards"),
+        Quantity("drainage_plant_available", "mm d-1", "water that leaves the soil from the plant-available store", "positive out of the soil"),
+        Quantity("drainage_plant_unavailable", "mm d-1", "water that leaves the soil from the plant-unavailable store", "positive out of the soil"),
+        Quantity("runoff", "mm d-1", "water that leaves the soil other than to the atmosphere", "positive out of the soil", (), (), ("mrro", "runoff_flux")),
     )
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ import xarray as xr
 from lsm_bayes import observations
 from lsm_bayes.calibration.card import card
 from lsm_bayes.calibration.choices import Calibration, SiteRecord
+from lsm_bayes.calibration.constraints import add_constraints
 from lsm_bayes.calibration.initial import Free, Initial, NearEquilibrium, initial_of, near_equilibrium
 from lsm_bayes.calibration.pooling import Groups, Pooling, pooling_of
 from lsm_bayes.calibration.streams import Stream, prepare
@@ -83,6 +84,7 @@ def build_model(
     initial: Mapping[str, Initial] | None = None,
     priors: Mapping[str, Prior | Mapping[str, Prior]] | None = None,
     fixed: Mapping[str, float] | None = None,
+    constraints: float | None = None,
 ) -> pm.Model:
     """Build a plain PyMC model of a calibration.
 
@@ -109,6 +111,9 @@ def build_model(
         In place of the declared ones.
     fixed : mapping of str to float, optional
         Parameters or initial pools that are not calibrated.
+    constraints : float, optional
+        Impose the ecological constraints of the process model: a log ratio by which one is missed costs half a nat, twice that two. None
+        leaves them out.
 
     Returns
     -------
@@ -121,7 +126,7 @@ def build_model(
     KeyError
         For unknown names of sites, streams or parameters, and for missing forcing.
     ValueError
-        For missing values, uncertainties or units, and periods that are too short.
+        For missing values, uncertainties or units, periods that are too short, and constraints of a model that declares none.
     """
     wanted = [Stream(s) if isinstance(s, str) else s for s in streams]
     if not wanted:
@@ -129,6 +134,11 @@ def build_model(
     for name in {**(priors or {}), **(fixed or {})}:
         if name not in model.calibrated:
             raise KeyError(f"{model.name}: {unknown('parameter or initial state', name, model.calibrated)}")
+    if constraints is not None and not (model.constraints and constraints > 0):
+        raise ValueError(
+            f"constraints={constraints!r}: the width is a positive log ratio, and {model.name} declares "
+            f"{', '.join(k.name for k in model.constraints) or 'no constraint'}; leave it out for none"
+        )
     records = _records(model, data, wanted, sites, training, withheld_years)
     names = [r.name for r in records]
     types = [str(r.data["pft"].item()) if "pft" in r.data.coords or "pft" in r.data else "unknown" for r in records]
@@ -144,6 +154,7 @@ def build_model(
         initial_of(model, initial or {}),
         _site_priors(model, priors or {}, names),
         dict(fixed or {}),
+        constraints,
     )
     coords: dict[str, Any] = {f"{p.name}_observation": np.arange(sum(a.time.size for a in p.fitted)) for p in prepared}
     if groups.several:
@@ -180,6 +191,7 @@ def add_parameters_and_streams(c: Calibration) -> None:
         The choices.
     """
     table = add_parameters(c)
+    add_constraints(c, table)
     near = [n for n, choice in c.initial.items() if isinstance(choice, NearEquilibrium) and n not in c.fixed]
     if near:
         pools = _equilibrium(c, table)

@@ -55,6 +55,8 @@ class Calibration:
         Observations.
     pooling, initial, priors, fixed : dict
         Choices, completed by the defaults.
+    constraints : float or None
+        Log ratio by which a constraint of the process model may be missed at a cost of half a nat; None without constraints.
     """
 
     process_model: ProcessModel
@@ -65,6 +67,7 @@ class Calibration:
     initial: dict[str, Initial]
     priors: dict[str, Prior | list[Prior]]
     fixed: dict[str, float]
+    constraints: float | None = None
 
     @property
     def site_dim(self) -> str | None:

@@ -43,8 +43,8 @@ def validate(
     data : xarray.Dataset
         Daily data in the convention of the package.
     needed : iterable of str
-        Forcing of the process model. What follows from the time axis or the coordinates is not looked for; without burned area
-        there is no fire.
+        Forcing of the process model. What follows from the time axis, the coordinates or other forcing is not looked for;
+        without burned area there is no fire.
     streams : iterable of str, optional
         Observed variables; each needs values and ``<name>_uncertainty`` at every site.
     sites : iterable of str, optional
@@ -70,7 +70,7 @@ def validate(
     data = choose_sites(data, sites, "the data")
     data = _every_day(data)
     for name in needed:
-        if name in _FROM_TIME:
+        if name in _FROM_TIME or (quantity(name).mean_of and (name not in data or "time" not in data[name].dims)):
             continue
         data = _coordinate(data, name) if name in _FROM_COORDS and name not in data.data_vars else _forcing(data, name, longest_gap)
     for name in streams:

@@ -92,7 +92,7 @@ class State(NamedTuple):
     microbial_carbon: Annotated[float, Parameter("gC m-2", (10.0, 1000.0), "carbon in microbes at the start")] = 100.0
     slow_soil_carbon: Annotated[float, Parameter("gC m-2", (500.0, 2e4), "carbon in slow soil organic matter at the start")] = 5000.0
     passive_soil_carbon: Annotated[float, Parameter("gC m-2", (500.0, 2e4), "carbon in passive soil organic matter at the start")] = 5000.0
-    soil_water_storage: Annotated[float, Parameter("mm", (50.0, 800.0), "water in the soil at the start", _UNIFORM)] = 400.0
+    plant_available_water: Annotated[float, Parameter("mm", (50.0, 800.0), "water in the soil at the start", _UNIFORM)] = 400.0
     budburst_warmth: Annotated[float, Parameter("delta_degC d", (0.0, 400.0), "degree-days of bud burst at the start", _UNIFORM)] = 0.0
     photosynthesis_warmth: Annotated[float, Parameter("delta_degC d", (0.0, 600.0), "degree-days of photosynthetic capacity at the start", _UNIFORM)] = 0.0
     autumn_minimum: Annotated[float, Parameter("degC", (-30.0, WARM), "lowest ten-day mean of the minimum temperature since day 200 at the start; no autumn yet at its upper bound", _UNIFORM)] = WARM
@@ -171,7 +171,7 @@ class Fluxes(NamedTuple):
     unsupplied_carbon: Any
     precipitation: Any
     runoff: Any
-    drainage: Any
+    drainage_plant_available: Any
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def fast_step_of(options: Options) -> Callable[..., tuple[Nothing, FastFluxes]]:
         elevation = two_leaf.sine_of_elevation(f.day_of_year, hour, f.latitude, options.pi)
         diffuse = two_leaf.diffuse_fraction(f.ppfd_down, elevation, f.day_of_year, options.pi)
         leaves = two_leaf.absorbed_light(f.ppfd_down, diffuse, elevation, lai, ORIENTATION)
-        wetness = not_above(x.soil_water_storage / (p.drought_threshold * p.water_holding_capacity), 1.0)
+        wetness = not_above(x.plant_available_water / (p.drought_threshold * p.water_holding_capacity), 1.0)
         vpd = 0.1 * f.vapour_pressure_deficit
         sun, shade = (
             leuning_leaf.exchange(f.air_temperature, light, vpd, f.co2, p.vcmax25 * wetness, p) for light in (leaves.sunlit, leaves.shaded)
@@ -307,11 +307,12 @@ def slow_step_of(options: Options) -> Callable[..., tuple[State, Nothing, Fluxes
         for name, carbon in floored.items():
             unsupplied = unsupplied + (carbon - unfloored[name])
 
-        wet = x.soil_water_storage + f.precipitation
+        wet = x.plant_available_water + f.precipitation
         evapotranspiration = not_above(m.subdaily_evapotranspiration, wet)
         left = wet - evapotranspiration
-        runoff = not_below(left - p.water_holding_capacity, 0.0)
-        drainage = p.drainage_fraction * (left - runoff)
+        excess = not_below(left - p.water_holding_capacity, 0.0)
+        drainage = p.drainage_fraction * (left - excess)
+        runoff = excess + drainage
 
         autotrophic = m.subdaily_leaf_respiration + root + p.growth_respiration_fraction * supply
         heterotrophic = litter + microbial + slow + passive
@@ -319,7 +320,7 @@ def slow_step_of(options: Options) -> Callable[..., tuple[State, Nothing, Fluxes
             foliage_carbon=x.foliage_carbon + to_foliage + released - leaf_litter - retranslocated,
             wood_carbon=x.wood_carbon + to_wood - wood_litter,
             labile_carbon=x.labile_carbon + retranslocated - released,
-            soil_water_storage=left - runoff - drainage,
+            plant_available_water=left - runoff,
             budburst_warmth=warmth,
             photosynthesis_warmth=_warmth(x, f, p),
             autumn_minimum=coldest,
@@ -353,7 +354,7 @@ def slow_step_of(options: Options) -> Callable[..., tuple[State, Nothing, Fluxes
                 unsupplied_carbon=unsupplied,
                 precipitation=f.precipitation,
                 runoff=runoff,
-                drainage=drainage,
+                drainage_plant_available=drainage,
             ),
         )
 
@@ -392,7 +393,7 @@ def fobaar(name: str, title: str, options: Options, steps: int = 24) -> ProcessM
         ),
         budgets={
             "carbon": Budget(tuple(n for n in State._fields if n.endswith("_carbon")), ("gpp", "unsupplied_carbon"), ("reco",)),
-            "water": Budget(("soil_water_storage",), ("precipitation",), ("evapotranspiration", "runoff", "drainage")),
+            "water": Budget(("plant_available_water",), ("precipitation",), ("evapotranspiration", "runoff")),
         },
     )
 

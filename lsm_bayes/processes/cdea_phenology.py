@@ -42,6 +42,24 @@ def peak_offset(lifespan: Any, width: Any) -> Any:
     return total * width
 
 
+def event_shift(lifespan: Any, period: Any) -> Any:
+    """Return the days from the peak of the turnover to the day of the event.
+
+    Parameters
+    ----------
+    lifespan : tensor
+        yr, above 1.
+    period : tensor
+        d, duration of the event.
+
+    Returns
+    -------
+    tensor
+        d, negative: the event is dated before its peak.
+    """
+    return peak_offset(lifespan, period * (math.sqrt(2) / 2))
+
+
 def event_rate(day_number: Any, event_day: Any, period: Any, lifespan: Any, pi: float = math.pi) -> Any:
     """Return the fraction of a pool that an annual event moves per day.
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def combustion(pool: Any, burned_area: Any, completeness: float, step_length: Any) -> Any:
+def combustion(pool: Any, burned_area: Any, completeness: Any, step_length: Any) -> Any:
     """Return the carbon emitted from a pool.
 
     Parameters
@@ -12,7 +12,7 @@ def combustion(pool: Any, burned_area: Any, completeness: float, step_length: An
         gC m-2.
     burned_area : tensor
         Fraction of the area that burns during the step.
-    completeness : float
+    completeness : float or tensor
         Fraction of the carbon on burned ground that is emitted.
     step_length : tensor
         d.
@@ -25,7 +25,7 @@ def combustion(pool: Any, burned_area: Any, completeness: float, step_length: An
     return pool * burned_area * completeness / step_length
 
 
-def mortality(pool: Any, burned_area: Any, completeness: float, resilience: float, step_length: Any) -> Any:
+def mortality(pool: Any, burned_area: Any, completeness: Any, resilience: Any, step_length: Any) -> Any:
     """Return the carbon of a pool that fire kills without emitting it.
 
     Parameters
@@ -34,9 +34,9 @@ def mortality(pool: Any, burned_area: Any, completeness: float, resilience: floa
         gC m-2.
     burned_area : tensor
         Fraction of the area that burns during the step.
-    completeness : float
+    completeness : float or tensor
         Fraction of the carbon on burned ground that is emitted.
-    resilience : float
+    resilience : float or tensor
         Fraction of the remainder that survives.
     step_length : tensor
         d.

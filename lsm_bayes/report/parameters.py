@@ -13,6 +13,7 @@ from lsm_bayes.diagnostics.result import limits, model_card, scalars, scale_of, 
 from lsm_bayes.report.drawing import BAND_50, INK, LINE, OTHER, canvas, density, finish, log_axis
 from lsm_bayes.report.page import Block, Figure, Figures, Section, Table, Text, absent, exact, number, unit_text
 
+BITES = 0.05  # posterior probability of violation from which a constraint is said to bite
 RIDGES = 12  # more rows than this do not fit on a phone
 
 
@@ -55,7 +56,29 @@ def parameters(tree: xr.DataTree, gates: Gates, table: pd.DataFrame) -> Section:
     for label in posterior:
         groups.setdefault(variable_of(label), []).append(label)
     figures = [_ridges(name, labels, posterior, prior, card.get(name, {}), pressing, table) for name, labels in groups.items()]
-    return Section("parameters", "Prior to posterior", [*blocks, Figures(figures), _table(table, card, pressing)])
+    blocks += [Figures(figures), _table(table, card, pressing), *_constraints(model_card(tree).get("constraints", {}), raw)]
+    return Section("parameters", "Prior to posterior", blocks)
+
+
+def _constraints(described: dict[str, str], draws: dict[str, np.ndarray]) -> list[Block]:
+    """Say which ecological constraints bite: how often the posterior violates each, and by how much."""
+    rows: list[tuple[str, ...]] = []
+    marked: set[int] = set()
+    for name, words in described.items():
+        for label in (k for k in draws if variable_of(k) == f"{name}_margin"):
+            q05, q50, q95 = np.quantile(draws[label], [0.05, 0.5, 0.95])
+            violated = float((draws[label] < 0).mean())
+            if violated > BITES:
+                marked.add(len(rows))
+            rows.append((name.replace("_", " "), _element(label) or "–", words, *(number(q) for q in (q05, q50, q95)), f"{violated:.0%}"))
+    if not rows:
+        return []
+    caption = (
+        "Ecological constraints: margin is the log of the ratio by which the inequality holds, negative where it is violated. Marked"
+        f" constraints bite: more than {BITES:.0%} of the draws violate them. The dashed prior densities above do not know the constraints"
+    )
+    columns = ("Constraint", "Site", "What it says", "Margin 5 %", "50 %", "95 %", "Violated")
+    return [Table(caption, columns, rows, frozenset(marked))]
 
 
 def _ridges(

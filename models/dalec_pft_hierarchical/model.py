@@ -13,6 +13,7 @@ from lsm_bayes.land import get
 
 SITES = ("DE-Hai", "US-MMS", "FI-Hyy", "RU-Fyo", "DE-Tha", "FR-Pue")
 YEARS = 4
+CONSTRAINT_WIDTH = 0.2  # log ratio
 FEWEST_DAYS = 180  # with observed NEE, in a year that counts
 
 POOLING: dict[str, Pooling] = {
@@ -127,4 +128,5 @@ def build(
         pooling=POOLING | dict(pooling or {}),
         initial=INITIAL,
         priors=priors,
+        constraints=CONSTRAINT_WIDTH,
     )

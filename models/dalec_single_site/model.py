@@ -19,6 +19,7 @@ INITIAL: dict[str, Initial] = {
     "foliage_carbon": InProportion("leaf_mass_area", (0.2, 10.0)),
     "labile_carbon": InProportion("leaf_mass_area", (0.2, 10.0)),
 }
+CONSTRAINT_WIDTH = 0.2  # log ratio
 
 
 def streams_of(data: xr.Dataset) -> list[Stream]:
@@ -78,4 +79,12 @@ def build(data: xr.Dataset, site: str | None = None, *, streams: Sequence[Stream
         "leaf_onset_day": date_prior(onset, 15.0, table["leaf_onset_day"][0]),
         "leaf_fall_day": date_prior(fall, 15.0, table["leaf_fall_day"][0]),
     }
-    return build_model(land, one, list(streams or streams_of(one)), withheld_years=withheld_years, initial=INITIAL, priors=priors)
+    return build_model(
+        land,
+        one,
+        list(streams or streams_of(one)),
+        withheld_years=withheld_years,
+        initial=INITIAL,
+        priors=priors,
+        constraints=CONSTRAINT_WIDTH,
+    )

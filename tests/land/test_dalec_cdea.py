@@ -1,7 +1,4 @@
 import json
-import os
-from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,76 +7,14 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 import xarray as xr
+from cardamom import FLUXES, FORCING, POOLS, assert_runs_agree, reference_folder, run
 
 from lsm_bayes.land import get
 from lsm_bayes.processes import acm, cdea_phenology, turnover
-from lsm_bayes.programs import Program, program
-from lsm_bayes.trajectory import Trajectory, columns_of
 
 ORIGINAL = get("dalec_cdea_original")
-FLUXES, POOLS, PARAMETERS = list(ORIGINAL.flux_quantities), list(ORIGINAL.state_parameters), list(ORIGINAL.parameter_table)
-FORCING = {
-    "time_index": "day_number",
-    "DOY": "day_of_year",
-    "T2M_MIN": "air_temperature_min",
-    "T2M_MAX": "air_temperature_max",
-    "SSRD": "shortwave_down",
-    "CO2": "co2",
-    "BURNED_AREA": "burned_area",
-}
-# CARDAMOM's names of fluxes.
-NAMES = {
-    "gpp": "gpp",
-    "temprate": "temperature_factor",
-    "resp_auto": "autotrophic_respiration",
-    "fol_prod": "allocation_to_foliage",
-    "lab_prod": "allocation_to_labile",
-    "root_prod": "allocation_to_roots",
-    "wood_prod": "allocation_to_wood",
-    "lab_release": "labile_release",
-    "leaffall_fact": "leaf_fall_factor",
-    "fol2lit": "leaf_litterfall",
-    "woo2som": "wood_litterfall",
-    "roo2lit": "root_litterfall",
-    "resp_het_lit": "litter_respiration",
-    "resp_het_som": "soil_respiration",
-    "lit2som": "litter_decomposition",
-    "lab_release_fact": "labile_release_factor",
-    "f_total": "fire_emission",
-    "f_lab": "fire_emission_labile",
-    "f_fol": "fire_emission_foliage",
-    "f_roo": "fire_emission_root",
-    "f_woo": "fire_emission_wood",
-    "f_lit": "fire_emission_litter",
-    "f_som": "fire_emission_soil",
-    "fx_lab2lit": "fire_labile_to_litter",
-    "fx_fol2lit": "fire_foliage_to_litter",
-    "fx_roo2lit": "fire_root_to_litter",
-    "fx_woo2som": "fire_wood_to_soil",
-    "fx_lit2som": "fire_litter_to_soil",
-}
-# First-order losses, and the pool that each is a fraction of.
+NAMES = FLUXES | {"temprate": "temperature_factor"}
 FROZEN = json.loads((Path(__file__).parents[1] / "reference" / "dalec400.json").read_text())
-
-
-def run(forcing: Mapping[str, Any], latitude: float, samples: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Pools (time + 1, sample) and fluxes (time, sample) for CARDAMOM's names of the forcing and order of the parameters."""
-    series = {ours: np.asarray(forcing[theirs], dtype=float) for theirs, ours in FORCING.items()}
-    days = float(series["day_number"][1] - series["day_number"][0])
-    series |= {"latitude": np.float64(latitude), "step_length": np.float64(days)}
-    # Folded as in all calibrations where the step is a day; a column elsewhere, so that one kernel serves all long steps.
-    folded = (("step_length", 1.0),) if days == 1.0 else ()
-    derived = program(ORIGINAL, tuple(FLUXES), tuple(POOLS), folded)
-    values = np.ascontiguousarray(samples.T)
-    n = len(PARAMETERS)
-    states, fluxes = compiled(derived)(values[:n].copy(), values[n:].copy(), *columns_of(derived, series))
-    return dict(zip(POOLS, states, strict=True)), dict(zip(FLUXES, fluxes, strict=True))
-
-
-@cache
-def compiled(derived: Program) -> Any:
-    inputs = [pt.dmatrix(), pt.dmatrix(), pt.dtensor3()]
-    return pytensor.function(inputs, Trajectory(derived)(*inputs), mode="NUMBA")
 
 
 def value(expression: Any) -> float:
@@ -138,7 +73,9 @@ def test_three_steps_of_the_specification() -> None:
         "BURNED_AREA": [0, 0.02, 0],
     }
     sample = [0.001, 0.45, 0.1, 0.4, 1.5, 1e-4, 2e-3, 5e-3, 5e-5, 0.04, 20, 425.25, 0.1, 35, 645.25, 60, 60, 80, 100, 120, 5000, 150, 9000]
-    pools, fluxes = run(forcing | {"DOY": forcing["time_index"]}, 45.0, np.array([sample], dtype=float))
+    forcing["DOY"] = forcing["time_index"]
+    series = {ours: forcing[theirs] for theirs, ours in FORCING.items()} | {"latitude": 45.0}
+    pools, fluxes = run(ORIGINAL, series, np.array([sample], dtype=float))
     expected = {
         "labile_carbon": (82.3783938, 48.63483569, 8.10762941),
         "foliage_carbon": (102.6188179, 142.2096196, 199.0385274),
@@ -161,35 +98,17 @@ def test_three_steps_of_the_specification() -> None:
 @pytest.mark.parametrize("file", FROZEN)
 def test_frozen_runs_of_the_original(file: str) -> None:
     frozen = FROZEN[file]
-    pools, fluxes = run(frozen["forcing"], frozen["latitude"], np.array([frozen["parameters"]]))
-    for ours, wanted in zip(POOLS, frozen["pools"].values(), strict=True):
-        assert pools[ours][-1, 0] == pytest.approx(wanted, rel=1e-10)
+    series = {ours: frozen["forcing"][theirs] for theirs, ours in FORCING.items()} | {"latitude": frozen["latitude"]}
+    pools, fluxes = run(ORIGINAL, series, np.array([frozen["parameters"]]))
+    for theirs, wanted in frozen["pools"].items():
+        assert pools[POOLS[theirs]][-1, 0] == pytest.approx(wanted, rel=1e-10)
     for theirs, wanted in frozen["flux_sums"].items():
         assert fluxes[NAMES[theirs]].sum() == pytest.approx(wanted, rel=1e-10)
 
 
-@pytest.fixture(scope="module")
-def reference() -> Path:
-    data = os.environ.get("LSM_BAYES_DATA")
-    if not data:
-        pytest.skip("LSM_BAYES_DATA is not set: no folder of reference runs beside it")
-    folder = Path(data).resolve().parent / "reference"
-    if not (folder / "dalec400_monthly.nc").exists():
-        pytest.skip(f"no reference runs in {folder.name!r} beside the folder that LSM_BAYES_DATA names")
-    return folder
-
-
 @pytest.mark.parametrize("file", ["dalec400_daily_FI-Hyy.nc", "dalec400_monthly.nc"])
-def test_every_sample_of_the_original(reference: Path, file: str) -> None:
-    with xr.open_dataset(reference / file) as data:
-        forcing = {n: data[f"in_{n}"].values for n in FORCING}
-        pools, fluxes = run(forcing, float(data["in_LAT"].values[0]), data["parameters"].values)
-        wanted_pools, wanted_fluxes = data["pools"].values, data["fluxes"].values
-        names = data.attrs["flux_names"].split()
-    assert wanted_pools.shape[0] >= 10
-    for i, pool in enumerate(POOLS):
-        np.testing.assert_allclose(pools[pool], wanted_pools[:, :, i].T, rtol=1e-10, err_msg=pool)
-    for i, name in enumerate(names):
-        got, wanted = fluxes[NAMES[name]], wanted_fluxes[:, :, i].T
-        off = np.abs(got - wanted) - 1e-10 * np.abs(wanted)
-        assert np.all(off <= 0), f"{name}: sample and step {np.unravel_index(int(np.argmax(off.T)), off.T.shape)}"
+def test_every_sample_of_the_original(file: str) -> None:
+    with xr.open_dataset(reference_folder(file) / file) as data:
+        assert data.sizes["sample"] >= 10
+        series = {ours: data[f"in_{theirs}"].values for theirs, ours in FORCING.items()} | {"latitude": data["in_LAT"].values[0]}
+        assert_runs_agree(data, run(ORIGINAL, series, data["parameters"].values), NAMES)

@@ -219,3 +219,16 @@ def test_many_sites_are_chosen_by_skill(build, tmp_path, monkeypatch):
 def test_missing_folder_is_named(one_site, tmp_path):
     with pytest.raises(FileNotFoundError, match="of the report does not exist. Create it"):
         write_report(one_site, tmp_path / "nowhere" / "r.html")
+
+
+def test_constraints_that_bite_are_marked(one_site, changed, written):
+    data = one_site["posterior"].to_dataset()
+    shape = (data.sizes["chain"], data.sizes["draw"])
+    loose, tight = np.full(shape, 1.5), np.linspace(-0.1, 0.9, shape[0] * shape[1]).reshape(shape)
+    data = data.assign(loose_margin=(("chain", "draw"), loose), tight_margin=(("chain", "draw"), tight))
+    card = json.loads(one_site.attrs["model_card"]) | {"constraints": {"loose": "Says little.", "tight": "Says much."}}
+    text = written(changed(attrs={"model_card": json.dumps(card)}, posterior=data)).text
+    assert "more than 5% of the draws violate them" in text
+    rows = re.findall(r"(loose|tight)\s+– Says (?:little|much)\. .*?(\d+)%", text)
+    assert rows == [("loose", "0"), ("tight", "10")]
+    assert "Ecological constraints" not in written(one_site).text
