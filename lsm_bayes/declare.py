@@ -280,7 +280,7 @@ class DerivedForcing:
     names : tuple of str
         Forcing that is made.
     needs : tuple of str
-        Forcing that it is made from.
+        What it is made from; the step itself need not use it.
     function : callable
         ``function(series) -> dict`` of the names in `names`. ``series`` maps those in `needs` to arrays of one shape (..., time);
         what is made has that shape, or (...,) where it is one number for the run.
@@ -303,7 +303,8 @@ class Nested:
     step : callable
         ``step(fast_state, slow_state, forcing, parameters) -> (fast_state, fluxes)`` of 0-d tensors.
     state, forcing, fluxes : NamedTuple classes
-        As in `ProcessModel`. The parameters are those of the enclosing model.
+        As in `ProcessModel`. The parameters are those of the enclosing model. Forcing that the slow step names too is given once
+        for each slow step. A fast step without memory has a state without fields, and its times run in SIMD lanes.
     steps : int
         Fast steps in a slow step.
     """
@@ -391,9 +392,10 @@ class ProcessModel:
                 if name not in known:
                     raise KeyError(f"{self.name}: budget {label!r}: {unknown('state or flux', name, known)}")
         for derived in self.derived_forcing:
-            for name in (*derived.names, *derived.needs):
-                if name not in self.forcing_quantities:
-                    raise KeyError(f"{self.name}: derived forcing: {unknown('forcing', name, self.forcing_quantities)}")
+            for names, possible in ((derived.names, self.forcing_quantities), (derived.needs, self.forcing_quantities | QUANTITIES)):
+                for name in names:
+                    if name not in possible:
+                        raise KeyError(f"{self.name}: derived forcing: {unknown('forcing', name, possible)}")
         self._check_step()
 
     @property
@@ -419,9 +421,10 @@ class ProcessModel:
 
     @property
     def given_forcing(self) -> tuple[str, ...]:
-        """Names of the forcing that is not derived from other forcing."""
+        """Names of what data have to give: forcing that is not derived, and what the derived is made from."""
         made = {n for d in self.derived_forcing for n in d.names}
-        return tuple(n for n in self.forcing_quantities if n not in made)
+        needed = (n for d in self.derived_forcing for n in d.needs)
+        return tuple(n for n in dict.fromkeys((*self.forcing_quantities, *needed)) if n not in made)
 
     def completed(self, series: Mapping[str, Any]) -> dict[str, Any]:
         """Add the derived forcing that is absent.

@@ -111,14 +111,15 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
     }
     shape = (len(sites), time.size) if sites is not None else (time.size,)
     values: dict[str, Any] = {}
-    for name in model.forcing._fields:  # type: ignore[attr-defined]
+    for name in dict.fromkeys((*model.forcing._fields, *model.given_forcing)):  # type: ignore[attr-defined]
         if name in _CLOCK and (name not in data or name == "step_length"):
             values[name] = clock[name]
         elif name in _ZERO_WHEN_ABSENT and _find(name, data) is None:
             values[name] = 0.0
         elif name in model.given_forcing or _find(name, data) is not None:
             values[name] = _column(model, name, data, time, sites)
-    values = model.completed({n: _with_site(v, shape) for n, v in values.items()})
+    made = model.completed({n: _with_site(v, shape) for n, v in values.items()})
+    values = {n: made[n] for n in model.forcing_quantities}
     folded = {n: float(values[n]) for n in model.folded if n in values and np.ndim(values[n]) == 0}
     varying = {n: np.broadcast_to(_with_site(v, shape), shape) for n, v in values.items() if n not in folded}
     return Forcing(varying, tuple(sorted(folded.items())), time, sites)
@@ -146,7 +147,7 @@ def _find(name: str, data: xr.Dataset) -> str | None:
 
 def _column(model: ProcessModel, name: str, data: xr.Dataset, time: pd.DatetimeIndex, sites: list[str] | None) -> np.ndarray:
     found = _find(name, data)
-    wanted = model.forcing_quantities[name]
+    wanted = model.forcing_quantities.get(name) or QUANTITIES[name]
     if found is None:
         there = ", ".join(sorted(map(str, data.variables)))
         raise KeyError(

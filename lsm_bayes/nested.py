@@ -10,6 +10,10 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
 
+import numpy as np
+import pytensor.tensor as pt
+from pytensor.graph.basic import Variable
+
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.graphs import Graph, SplitStep, cotangents, listing, split, tangents, trace
 from lsm_bayes.kernels import Kernel, Recurrence, Source, scalar_kernel
@@ -73,9 +77,9 @@ class NestedProgram:
 
     @property
     def forcing_names(self) -> tuple[list[str], list[str]]:
-        """Forcing of the slow and of the fast step that varies."""
-        slow = [n for n in self.model.forcing._fields if n not in dict(self.folded)]  # type: ignore[attr-defined]
-        return slow, list(self._nested.forcing._fields)
+        """Forcing of the slow step that varies, and that of the fast step which the slow step does not have."""
+        all_slow = self.model.forcing._fields  # type: ignore[attr-defined]
+        return [n for n in all_slow if n not in dict(self.folded)], [n for n in self._nested.forcing._fields if n not in all_slow]
 
     @cached_property
     def key(self) -> str:
@@ -88,7 +92,8 @@ class NestedProgram:
         Parameters
         ----------
         forcing : mapping of str to array_like or tensor
-            Slow forcing of shape (time,) or (members, time), fast forcing with ``steps`` times as many times.
+            Slow forcing of shape (time,) or (members, time), fast forcing with ``steps`` times as many times. Forcing that both
+            steps name is that of the slow one.
 
         Returns
         -------
@@ -97,9 +102,17 @@ class NestedProgram:
         """
         slow, fast = self.split_steps
         slow_names, fast_names = self.forcing_names
+        known = {n: forcing[n] for n in fast_names} | dict(self.folded) | {n: _held(forcing[n], self.steps) for n in slow_names}
         return evaluate_columns(slow.prepare, [forcing[n] for n in slow_names]), evaluate_columns(
-            fast.prepare, [forcing[n] for n in fast_names]
+            fast.prepare, [known[n] for n in self._nested.forcing._fields]
         )
+
+
+def _held(values: Any, steps: int) -> Any:
+    """Repeat the forcing of each slow step for its fast steps; a constant stays one."""
+    if isinstance(values, Variable):
+        return pt.repeat(values, steps, axis=values.ndim - 1) if values.ndim else values
+    return np.repeat(values, steps, axis=-1) if np.ndim(values) else values
 
 
 @cache

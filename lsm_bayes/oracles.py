@@ -48,13 +48,15 @@ def plausible_weather(names: Sequence[str], days: np.ndarray, step_length: float
         "air_temperature": lambda: mean,
         "air_temperature_min": lambda: mean - 3 - 2 * cloud,
         "air_temperature_max": lambda: mean + 3 + 4 * cloud,
+        "soil_temperature": lambda: 8 + 7 * season + hour,
+        "ppfd_down": lambda: 24 * (12 + 9 * season) * cloud * light,
+        "solar_hour": lambda: 24 * (days % 1),
         "shortwave_down": lambda: (12 + 9 * season) * cloud * light,
         "par_down": lambda: 0.5 * (12 + 9 * season) * cloud * light,
         "photosynthetically_active_radiation": lambda: 2.0 * (12 + 9 * season) * cloud * light,
         "longwave_down": lambda: 310 + 40 * season - 20 * cloud,
         "net_radiation": lambda: (70 + 70 * season) * cloud * light - 20 * (1 - light),
         "vapour_pressure_deficit": lambda: (6 + 4 * season) * (0.3 + cloud) * (1 + 0.5 * hour),
-        "soil_temperature": lambda: 8 + 7 * season + weather,
         "soil_vapour_pressure_deficit": lambda: (5 + 3 * season) * cloud,
         "vapour_pressure": lambda: 9 + 5 * season - 2 * cloud,
         "irrigation": lambda: np.where(spell > 0.98, 5.0, 0.0),
@@ -65,7 +67,6 @@ def plausible_weather(names: Sequence[str], days: np.ndarray, step_length: float
         "wind_speed": lambda: 1 + 3 * cloud,
         "co2": lambda: 395 + 3 * season + 0.5 * weather,
         "burned_area": lambda: np.where(spell > 0.97, 0.05 * cloud, 0.0),
-        "ppfd": lambda: 24 * (12 + 9 * season) * cloud * light,
         "fapar": lambda: 0.6 + 0.25 * season,
         "cloud_fraction": lambda: 1.1 - cloud,
         "day_of_year": lambda: np.floor(days) % 365 + 1,
@@ -231,7 +232,9 @@ def scan_gradient(model: ProcessModel, forcing: Mapping[str, np.ndarray]) -> Cal
         outputs = [(start, made[:n_x]), ([], made[n_x:])]
     else:
         names = nested.forcing._fields  # type: ignore[attr-defined]
-        fast = [pt.as_tensor(np.asarray(forcing[n], dtype=float).reshape(-1, nested.steps)) for n in names]
+        both = model.forcing._fields  # type: ignore[attr-defined]
+        held = {n: np.repeat(forcing[n], nested.steps) if n in both else np.asarray(forcing[n], dtype=float) for n in names}
+        fast = [pt.as_tensor(held[n].reshape(-1, nested.steps)) for n in names]
         n_f = len(nested.fluxes._fields)  # type: ignore[attr-defined]
 
         def inner(*a: Any) -> list[Any]:

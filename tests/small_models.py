@@ -113,3 +113,34 @@ TWO_RATES = ProcessModel(
     nested=Nested(fast_step, FastState, FastForcing, FastFluxes, 6),
     budgets={"carbon": Budget(("foliage_carbon", "soil_carbon"), ("gpp",), ("reco",))},
 )
+
+
+class NoState(NamedTuple):
+    pass
+
+
+class SharedForcing(NamedTuple):
+    shortwave_down: float
+    air_temperature: float  # of the slow step too: one value for each slow step
+
+
+def memoryless_step(z: NoState, x: SlowState, f: SharedForcing, p: RateParameters) -> tuple[NoState, FastFluxes]:
+    uptake = p.a * f.shortwave_down * (1 - pt.exp(-0.3 * x.foliage_carbon)) * pt.exp(-p.k * f.air_temperature)
+    return NoState(), FastFluxes(uptake, p.w * uptake)
+
+
+def over_memoryless(x: SlowState, z: NoState, m: FastFluxes, f: SlowForcing, p: RateParameters) -> tuple[SlowState, NoState, SlowFluxes]:
+    following, _, fluxes = slow_step(x, FastState(1.0), m, f, p)
+    return following, NoState(), fluxes
+
+
+MEMORYLESS = ProcessModel(
+    name="memoryless",
+    title="A fast step without memory, with forcing of the slow step",
+    step=over_memoryless,
+    parameters=RateParameters,
+    state=SlowState,
+    forcing=SlowForcing,
+    fluxes=SlowFluxes,
+    nested=Nested(memoryless_step, NoState, SharedForcing, FastFluxes, 6),
+)

@@ -4,7 +4,7 @@ import numpy as np
 import pytensor.tensor as pt
 import pytest
 from pytensor import function
-from small_models import TWO_POOLS, TWO_RATES
+from small_models import MEMORYLESS, TWO_POOLS, TWO_RATES
 
 from lsm_bayes.nested import nested_program
 from lsm_bayes.testing import check_process_model
@@ -56,6 +56,27 @@ def test_the_battery_holds_for_nested_steps() -> None:
     assert report.figures["gradient_against_scan"] < 1e-10
     assert report.figures["dot_product"] < 1e-12
     assert "lanes_against_loop" not in report.figures
+
+
+def test_a_fast_step_without_memory_sees_the_forcing_of_the_slow_step() -> None:
+    derived = nested_program(MEMORYLESS, ("reco", "gpp"), ("net_radiation",))
+    assert derived.forcing_names == (["air_temperature"], ["shortwave_down"])
+    data = forcing()
+    inputs = [pt.dmatrix(), pt.dmatrix(), pt.dtensor3(), pt.dtensor3()]
+    run = function(inputs, Trajectory(derived)(*inputs), mode="NUMBA")
+    states, _, fast = run(np.array([[0.5], [0.05], [0.3]]), np.array([[2.0], [5.0]]), *columns_of(derived, data))
+    leaves = np.repeat(states[0, :-1, 0], RATE)
+    uptake = 0.5 * data["shortwave_down"] * (1 - np.exp(-0.3 * leaves)) * np.exp(-0.05 * np.repeat(data["air_temperature"], RATE))
+    np.testing.assert_allclose(fast[0, :, 0], uptake, rtol=1e-13)
+    symbolic = columns_of(derived, {n: pt.as_tensor(v) for n, v in data.items()})
+    for column, wanted in zip(symbolic, columns_of(derived, data), strict=True):
+        np.testing.assert_allclose(column.eval(), wanted, rtol=1e-14)
+
+
+def test_the_battery_holds_for_a_fast_step_without_memory() -> None:
+    report = check_process_model(MEMORYLESS, steps=40, points=3)
+    assert report.figures["gradient_against_differences"] < 1e-7
+    assert report.figures["gradient_against_scan"] < 1e-10
 
 
 def test_a_plain_model_has_no_nested_program() -> None:

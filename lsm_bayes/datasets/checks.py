@@ -27,7 +27,7 @@ _POSSIBLE = {
     "co2": (150.0, 1500.0),
     "wind_speed": (-0.01, 100.0),
     "burned_area": (0.0, 1.0),
-    "ppfd": (-1.0, 1200.0),
+    "ppfd_down": (-1.0, 1200.0),
     "fapar": (0.0, 1.0),
     "cloud_fraction": (0.0, 1.0),
 }

@@ -75,7 +75,7 @@ class Forcing(NamedTuple):
 
     air_temperature: float
     vapour_pressure_deficit: float
-    ppfd: float
+    ppfd_down: float
     fapar: float
     co2: float
     air_pressure: float
@@ -128,7 +128,7 @@ def _photosynthesis(widths: tuple[float, float], x: State, f: Forcing, p: Parame
     vcmax25 = vcmax / leaf.peaked_arrhenius(bearable, bearable, 71_513.0, (668.39, -1.07))
     mass_per_day = leaf.CARBON_MOLAR_MASS * 86400e-6
     return {
-        "gpp": f.fapar * f.ppfd * mass_per_day * efficiency,
+        "gpp": f.fapar * f.ppfd_down * mass_per_day * efficiency,
         "light_use_efficiency": efficiency,
         "soil_moisture_stress": stress,
         "ci_to_ca": a.ci_to_ca,
@@ -149,7 +149,7 @@ def _step(widths: tuple[float, float], x: State, f: Forcing, p: Parameters) -> t
         for name, today in (
             ("temperature", f.air_temperature),
             ("vapour_pressure_deficit", f.vapour_pressure_deficit),
-            ("ppfd", f.ppfd),
+            ("ppfd_down", f.ppfd_down),
             ("air_pressure", f.air_pressure),
             ("co2", f.co2),
         )

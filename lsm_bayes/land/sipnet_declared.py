@@ -253,7 +253,7 @@ def extended(name: str, base: type, *more: Mapping[str, tuple[Any, float | None]
     for fields in more:
         annotations |= {n: a for n, (a, _) in fields.items()}
         defaults |= {n: d for n, (_, d) in fields.items() if d is not None}
-    made: Any = namedtuple(name, list(annotations), defaults=list(defaults.values()), module=__name__)
+    made: Any = namedtuple(name, list(annotations), defaults=list(defaults.values()), module=__name__)  # type: ignore[misc]
     made.__annotations__ = annotations
     made.__doc__ = base.__doc__
     return made

@@ -1,4 +1,4 @@
-"""Forcing that follows from whole series: sums since 1 January, the step before, weights of a moving window. NumPy, not symbols."""
+"""Forcing made from whole series: sums since 1 January, the step before, means and weights of moving windows. No symbols."""
 
 import numpy as np
 
@@ -59,6 +59,27 @@ def step_before(values: np.ndarray, day_of_year: np.ndarray) -> np.ndarray:
     """
     shifted = np.concatenate([values[..., :1], values[..., :-1]], axis=-1)
     return np.where(first_of_year(day_of_year), 0.0, shifted)
+
+
+def trailing_mean(values: np.ndarray, steps: int) -> np.ndarray:
+    """Average a series over the last steps.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (..., time).
+    steps : int
+        How many, the present one included.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (..., time); at the beginning the value itself, until there are enough.
+    """
+    found = np.array(values, dtype=float)
+    if steps <= values.shape[-1]:
+        found[..., steps - 1 :] = np.lib.stride_tricks.sliding_window_view(values, steps, axis=-1).mean(axis=-1)
+    return found
 
 
 def window_weights(step_length: np.ndarray, window: float, entries: int) -> list[np.ndarray]:
