@@ -77,7 +77,7 @@ def card(c: Calibration) -> dict[str, Any]:
 
 
 def _bounds(c: Calibration, name: str) -> list[float]:
-    """Bounds that hold: one period around the centre for a date."""
+    """Bounds that hold: one period around the centre for a date, which may be shifted against the day that its prior is about."""
     declared, prior = c.process_model.calibrated[name][0], c.priors[name]
     if declared.period is not None and isinstance(prior, Prior):
         if prior.distribution == "normal" and prior.centre is not None:

@@ -13,6 +13,9 @@ from scipy.special import ndtr
 
 from lsm_bayes.declare import Parameter, Prior
 
+FARTHEST = 4.0
+"""Prior standard deviations from its centre that a date can reach."""
+
 
 def standard_cdf(z: Any) -> Any:
     """Distribution function of the standard normal.
@@ -49,7 +52,8 @@ def value(z: Any, declared: Parameter, prior: Prior | None = None) -> Any:
     Returns
     -------
     tensor
-        In the parameter's unit, inside its bounds. A date with a period stays within half a period of its centre.
+        In the parameter's unit, inside its bounds. A date with a period stays within half a period of its centre, and within
+        `FARTHEST` prior sd.
     """
     prior = prior or declared.prior
     low, high = declared.bounds
@@ -69,13 +73,17 @@ def value(z: Any, declared: Parameter, prior: Prior | None = None) -> Any:
 
 
 def _date(z: Any, declared: Parameter, prior: Prior) -> Any:
-    """Keep a date in around the centre, tails folded in smoothly, so that no equivalent date is sampled twice."""
-    period, (low, high) = declared.period or 0.0, declared.bounds
+    """Keep a date near the centre, tails folded in smoothly, so that no equivalent date is sampled twice."""
     if prior.distribution == "normal":
         centre, spread = prior.centre or 0.0, prior.spread or 0.0
-        return centre + 0.5 * period * pt.tanh(spread / (0.5 * period) * z)
-    del high
-    return low + period * standard_cdf(z)
+        reach = _reach(declared, prior)
+        return centre + reach * pt.tanh(spread / reach * z)
+    return declared.bounds[0] + (declared.period or 0.0) * standard_cdf(z)
+
+
+def _reach(declared: Parameter, prior: Prior) -> float:
+    # Far from the day that is seen, leaves would stand in for something else, as their growth in autumn does for drought at FR-Pue.
+    return min(0.5 * (declared.period or 0.0), FARTHEST * (prior.spread or 0.0))
 
 
 def date_prior(day_of_year: float, spread: float, declared: Parameter) -> Prior:
@@ -128,7 +136,7 @@ def describe(declared: Parameter, prior: Prior) -> str:
     shown = f"[{low:g}, {high:g}]"
     if declared.period is not None:
         return (
-            f"normal({prior.centre:g}, {prior.spread:g}) folded into one period"
+            f"normal({prior.centre:g}, {prior.spread:g}) folded into {_reach(declared, prior):g} days on either side"
             if prior.distribution == "normal"
             else "uniform over one period"
         )

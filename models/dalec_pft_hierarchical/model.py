@@ -29,12 +29,22 @@ POOLING: dict[str, Pooling] = {
             "leaf_fall_period",
             "root_turnover",
             "wood_turnover",
+        )
+    },
+    # Soil and litter are not those of a plant functional type.
+    **{
+        name: none("site")
+        for name in (
+            "f_foliage",
+            "f_labile",
+            "leaf_mass_area",
+            "leaf_onset_day",
+            "leaf_fall_day",
             "litter_mineralisation",
             "soil_mineralisation",
             "decomposition_rate",
         )
     },
-    **{name: none("site") for name in ("f_foliage", "f_labile", "leaf_mass_area", "leaf_onset_day", "leaf_fall_day")},
 }
 INITIAL: dict[str, Initial] = {
     **{pool: NearEquilibrium(0.5) for pool in ("root_carbon", "wood_carbon", "litter_carbon", "soil_carbon")},

@@ -52,11 +52,13 @@ def test_bounds_hold_far_out_and_the_map_increases(case: str) -> None:
     assert (np.diff(x) >= 0).all() and (np.diff(x)[1:5] > 0).all()
 
 
-def test_date_stays_within_one_period_of_its_centre() -> None:
+def test_date_stays_within_four_spreads_and_one_period_of_its_centre() -> None:
     prior = date_prior(120.0, 15.0, DATE)
     x = mapped(DATE, prior)
     assert prior.centre == 120.0 + 2 * 365.25
-    assert np.abs(mapped(DATE, prior, np.array([-1e3, 1e3])) - prior.centre).max() <= 0.5 * 365.25
+    ends = np.array([-1e3, 1e3])
+    np.testing.assert_allclose(mapped(DATE, prior, ends) - prior.centre, [-60.0, 60.0])
+    np.testing.assert_allclose(mapped(DATE, date_prior(120.0, 90.0, DATE), ends) - prior.centre, [-182.625, 182.625])
     # A spread far below half a period is that of the normal.
     assert stats.kstest(x, stats.norm(prior.centre, 15.0).cdf).pvalue > 1e-3
 
@@ -92,4 +94,4 @@ def test_prior_is_described(prior: Prior, text: str) -> None:
 
 def test_date_prior_is_described() -> None:
     assert describe(DATE, DATE.prior) == "uniform over one period"
-    assert describe(DATE, Prior("normal", 485.0, 15.0)) == "normal(485, 15) folded into one period"
+    assert describe(DATE, Prior("normal", 485.0, 15.0)) == "normal(485, 15) folded into 60 days on either side"
