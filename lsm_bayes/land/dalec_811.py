@@ -23,9 +23,18 @@ from typing import Annotated, Any, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.declare import Budget, Coordinates, DateShift, DerivedForcing, Equilibrium, Parameter, ProcessModel, extending
+from lsm_bayes.declare import Budget, Constraint, Coordinates, DateShift, DerivedForcing, Equilibrium, Parameter, ProcessModel, extending
 from lsm_bayes.land import dalec_cdea
-from lsm_bayes.processes import acm, cdea_phenology, cdea_pools, plant_available_water, reference_climate, turnover, water_use
+from lsm_bayes.processes import (
+    acm,
+    cdea_phenology,
+    cdea_pools,
+    ecological_constraints,
+    plant_available_water,
+    reference_climate,
+    turnover,
+    water_use,
+)
 from lsm_bayes.processes.leaf_area_coordinates import leaf_coordinates
 
 
@@ -194,6 +203,25 @@ def leaf_onset_shift(known: Mapping[str, Any]) -> Any:
     return cdea_phenology.event_shift(known["labile_lifespan"], known["labile_release_period"])
 
 
+# Decomposition is that of the mean temperature at its reference, so roots and soil are compared without a factor.
+CONSTRAINTS = (
+    *(c for c in dalec_cdea.CONSTRAINTS if c.name != "roots_faster_than_soil"),
+    Constraint(
+        "roots_faster_than_soil",
+        "Roots turn over faster than soil organic matter at the mean temperature (Bloom & Williams 2015, constraint 4).",
+        lambda means, p: ecological_constraints.slower(p.soil_mineralisation, p.root_turnover),
+    ),
+    Constraint(
+        "leaves_burn_best",
+        "Fire burns leaves more completely than wood (CARDAMOM source).",
+        lambda means, p: ecological_constraints.slower(p.ligneous_combustion_completeness, p.foliar_combustion_completeness),
+    ),
+    Constraint(
+        "leaves_burn_better_than_soil",
+        "Fire burns leaves more completely than soil organic matter (CARDAMOM source).",
+        lambda means, p: ecological_constraints.slower(p.soil_combustion_completeness, p.foliar_combustion_completeness),
+    ),
+)
 CITATIONS = (
     *dalec_cdea.DALEC_CDEA.citations,
     "Bloom et al. (2020), Biogeosciences 17, 6393-6422, doi 10.5194/bg-17-6393-2020: plant-available water",
@@ -206,6 +234,7 @@ SHARED: dict[str, Any] = {
         DateShift("leaf_fall_day", ("leaf_lifespan", "leaf_fall_period"), dalec_cdea.leaf_fall_shift),
         DateShift("leaf_onset_day", ("labile_lifespan", "labile_release_period"), leaf_onset_shift),
     ),
+    "constraints": CONSTRAINTS,
     "folded": ("step_length", "burned_area"),
     "derived_forcing": (DerivedForcing(reference_climate.NAMES, reference_climate.NEEDS, reference_climate.reference_climate),),
 }

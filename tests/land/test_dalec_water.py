@@ -253,3 +253,15 @@ def test_a_smooth_variant_runs_near_the_exact_one() -> None:
     exact = run_with(dalec_811.DALEC_811, forcing)[1]["gpp"].sum()
     form = dalec_811.DEFAULT._replace(stress=partial(plant_available_water.smooth_stress, width=0.01))
     assert run_with(dalec_811.variant(form, "dalec_811_smooth", "smooth"), forcing)[1]["gpp"].sum() == pytest.approx(exact, rel=0.02)
+
+
+def test_constraints_hold_at_the_defaults_and_fail_where_they_should() -> None:
+    def margins(**changes: float) -> dict[str, float]:
+        table = dalec_811.DALEC_811.parameter_table
+        p = dalec_811.Parameters(**({n: d for n, (_, d) in table.items()} | changes))
+        return {c.name: value(pt.as_tensor(c.margin({}, p))) for c in dalec_811.DALEC_811.constraints}
+
+    assert all(margin > 0 for margin in margins().values())
+    assert margins(root_turnover=1e-4, soil_mineralisation=1e-3)["roots_faster_than_soil"] == pytest.approx(-np.log(10))
+    assert margins(foliar_combustion_completeness=0.1)["leaves_burn_best"] == pytest.approx(-np.log(2))
+    assert margins(soil_combustion_completeness=0.9)["leaves_burn_better_than_soil"] < 0
