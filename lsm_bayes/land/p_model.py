@@ -149,7 +149,7 @@ def _step(widths: tuple[float, float], x: State, f: Forcing, p: Parameters) -> t
         for name, today in (
             ("temperature", f.air_temperature),
             ("vapour_pressure_deficit", f.vapour_pressure_deficit),
-            ("ppfd_down", f.ppfd_down),
+            ("ppfd", f.ppfd_down),
             ("air_pressure", f.air_pressure),
             ("co2", f.co2),
         )
