@@ -104,7 +104,7 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("soil_temperature", "degC", "temperature of the uppermost soil layer, mean of the step", "", ("TS_F_MDS_1", "TS"), ("SoilTemp",), ("tsl", "soil_temperature")),
         Quantity("shortwave_down", "MJ m-2 d-1", "incoming shortwave radiation", "positive downwards", ("SW_IN_F", "SW_IN_F_MDS", "SW_IN"), ("SWdown",), ("rsds", "surface_downwelling_shortwave_flux_in_air")),
         Quantity("par_down", "MJ m-2 d-1", "incoming photosynthetically active radiation", "positive downwards", (), (), ("surface_downwelling_photosynthetic_radiative_flux_in_air",)),
-        Quantity("photosynthetically_active_radiation", "mol m-2 d-1", "incoming photosynthetically active radiation, photons", "positive downwards", ("PPFD_IN", "PPFD_IN_F")),
+        Quantity("photosynthetically_active_radiation", "mol m-2 d-1", "incoming photosynthetically active radiation, photons", "positive downwards"),
         Quantity("ppfd_down", "umol m-2 s-1", "incoming photosynthetic photon flux density", "positive downwards", ("PPFD_IN",), ("PPFD",)),
         Quantity("longwave_down", "W m-2", "incoming longwave radiation", "positive downwards", ("LW_IN_F", "LW_IN_F_MDS", "LW_IN"), ("LWdown",), ("rlds", "surface_downwelling_longwave_flux_in_air")),
         Quantity("net_radiation", "W m-2", "net radiation", "positive downwards", ("NETRAD",), ("Rnet",), ("rss",)),
