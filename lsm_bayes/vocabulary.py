@@ -137,7 +137,7 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("nbe", _FLUX, "net biome exchange of carbon: NEE plus fire", _UP, ("NBE",), (), ("nbp",)),
         Quantity("gpp", _FLUX, "gross primary production", _IN, ("GPP_NT_VUT_REF", "GPP_DT_VUT_REF", "GPP_NT_CUT_REF", "GPP_DT_CUT_REF", "GPP_PI", "GPP_F", "GPP"), ("GPP",), ("gpp", "gross_primary_productivity_of_biomass_expressed_as_carbon")),
         Quantity("npp", _FLUX, "net primary production", _IN, (), (), ("npp", "net_primary_productivity_of_biomass_expressed_as_carbon")),
-        Quantity("reco", _FLUX, "ecosystem respiration", _UP, ("RECO_NT_VUT_REF", "RECO_DT_VUT_REF", "RECO_NT_CUT_REF", "RECO_DT_CUT_REF", "RECO_PI", "RECO_F", "RECO"), ("Reco",), ("reco", "ra", "rh")),
+        Quantity("reco", _FLUX, "ecosystem respiration", _UP, ("RECO_NT_VUT_REF", "RECO_DT_VUT_REF", "RECO_NT_CUT_REF", "RECO_DT_CUT_REF", "RECO_PI", "RECO_F", "RECO"), ("Reco",), ("reco",)),
         Quantity("lai", "m2 m-2", "leaf area index, one-sided, per ground area", "", ("LAI",), ("LAI",), ("lai", "leaf_area_index")),
         Quantity("leaf_out_weight", "1", "how far leaves are being put out, 0 to 1"),
         Quantity("leaf_fall_weight", "1", "how far leaves are falling, 0 to 1"),
