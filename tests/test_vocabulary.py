@@ -36,7 +36,7 @@ def test_quantities_are_found_by_alias(alias: str, name: str) -> None:
 
 def test_an_unknown_quantity_lists_the_nearest_and_all() -> None:
     with pytest.raises(
-        KeyError, match="unknown quantity 'shortwave_dwon'. Did you mean 'shortwave_down'\\? Known: air_pressure, "
+        KeyError, match="unknown quantity 'shortwave_dwon'. Did you mean 'shortwave_down'\\? Known: .*air_pressure, "
     ) as caught:
         quantity("shortwave_dwon")
     assert "wind_speed" in str(caught.value)
