@@ -37,3 +37,11 @@ def test_a_reference_climate_in_the_data_is_used(data: xr.Dataset) -> None:
     data = data.assign(mean_precipitation=("site", [1.0, 365.25], {"units": "mm year-1"}))
     arrays = forcing_arrays(get("dalec_811"), data).varying["mean_precipitation"]
     np.testing.assert_allclose(arrays[:, 0], [1.0 / 365.25, 1.0], rtol=1e-12)
+
+
+def test_the_reference_climate_of_members_is_that_of_each(data: xr.Dataset) -> None:
+    model = get("dalec_811")
+    series = {n: data[n].values for n in ("air_temperature_min", "air_temperature_max", "precipitation")}
+    made = model.completed(series)["mean_precipitation"]
+    np.testing.assert_allclose(made, np.repeat(series["precipitation"].mean(axis=1)[:, None], 40, axis=1))
+    assert model.completed({n: s[0] for n, s in series.items()})["mean_air_temperature"].shape == (40,)

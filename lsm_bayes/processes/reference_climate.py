@@ -19,7 +19,9 @@ def reference_climate(series: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
     Returns
     -------
     dict
-        `NAMES`, each of shape (...,), in the same units. Runs on parts of a record differ unless the data give these means.
+        `NAMES`, each of the shape of the series, (..., time): one number for all times. Runs on parts of a record differ unless the
+        data give these means.
     """
     temperature = 0.5 * (series["air_temperature_min"] + series["air_temperature_max"])
-    return dict(zip(NAMES, (temperature.mean(axis=-1), series["precipitation"].mean(axis=-1)), strict=True))
+    found = zip(NAMES, (temperature, series["precipitation"]), strict=True)
+    return {name: np.broadcast_to(values.mean(axis=-1, keepdims=True), values.shape) for name, values in found}
