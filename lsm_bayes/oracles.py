@@ -130,6 +130,28 @@ def extrapolated_derivative(differences: np.ndarray, ratio: float = 4.0) -> tupl
     return best, error
 
 
+def nearest_derivative(differences: np.ndarray, claimed: np.ndarray) -> np.ndarray:
+    """Return what of central differences a claimed derivative is compared with.
+
+    Parameters
+    ----------
+    differences : numpy.ndarray
+        (level, ...); as in `extrapolated_derivative`.
+    claimed : numpy.ndarray
+        The derivative that is checked.
+
+    Returns
+    -------
+    numpy.ndarray
+        The extrapolated derivative, or the difference of the smallest step where that is nearer: where a corner lies between the
+        steps, such as a store that begins to overflow, only the small ones are on one side of it, and extrapolation may
+        rely on the others. Chance does not make a wrong derivative agree with either.
+    """
+    extrapolated, _ = extrapolated_derivative(differences)
+    finest = differences[-1]
+    return np.where(np.abs(claimed - finest) < np.abs(claimed - extrapolated), finest, extrapolated)
+
+
 def differences(run: Callable[[np.ndarray], list[np.ndarray]], point: np.ndarray, step: np.ndarray) -> list[np.ndarray]:
     """Differentiate all outputs with respect to all inputs by central differences, with a table of steps for each input.
 

@@ -6,7 +6,7 @@ import pytest
 import small_models
 from small_models import Fluxes, Forcing, Parameters, State, two_pools
 
-from lsm_bayes.oracles import extrapolated_derivative, plausible_weather
+from lsm_bayes.oracles import extrapolated_derivative, nearest_derivative, plausible_weather
 from lsm_bayes.testing import LIMITS, BatteryReport, check_process_model
 
 
@@ -71,3 +71,16 @@ def test_extrapolated_differences_are_exact_to_many_digits(function: Any) -> Non
     found, error = extrapolated_derivative(central)
     np.testing.assert_allclose(found, exact, rtol=1e-11)
     assert (np.abs(found - exact) <= 10 * error + 1e-13).all()
+
+
+def test_a_corner_between_the_steps_of_the_differences_is_no_defect() -> None:
+    x, steps = 0.7, 0.05 / 4.0 ** np.arange(6)
+
+    def cornered(at: np.ndarray) -> np.ndarray:
+        return 3.0 * at + 2.0 * np.maximum(0.0, at - x - 0.002 * steps[0])
+
+    central = (cornered(x + steps) - cornered(x - steps)) / (2 * steps)
+    extrapolated, _ = extrapolated_derivative(central[:, None])
+    assert abs(extrapolated[0] - 3.0) > 1e-3
+    assert nearest_derivative(central[:, None], np.array([3.0]))[0] == pytest.approx(3.0, rel=1e-9)
+    assert abs(nearest_derivative(central[:, None], np.array([3.001]))[0] - 3.001) > 9e-4

@@ -163,9 +163,9 @@ def _step(widths: tuple[float, float], x: State, f: Forcing, p: Parameters) -> t
     rainfall = f.precipitation - snowfall
     melt = snow.degree_day_melt(x.snow_water, f.air_temperature, p.snowmelt_rate, MELT_THRESHOLD, days)
     after = x.plant_available_water + days * (rainfall + melt + water.condensation - water.actual)
-    full, empty = after > p.water_holding_capacity, after < 0  # the latter only with a small capacity or a long step
-    excess = pt.switch(full, after - p.water_holding_capacity, 0.0)
-    deficit = pt.switch(empty, -after, 0.0)
+    # These comparisons are false for NaN, which must come out again.
+    excess = pt.switch(after <= p.water_holding_capacity, 0.0, after - p.water_holding_capacity)
+    deficit = pt.switch(after >= 0, 0.0, -after)  # only with a small capacity or a long step
     return x._replace(plant_available_water=after - excess + deficit, snow_water=x.snow_water + days * (snowfall - melt)), Fluxes(
         evapotranspiration=water.actual - deficit / days,
         potential_evapotranspiration=water.potential,

@@ -1,8 +1,8 @@
 """SPLASH: radiation and evapotranspiration of a day from orbit, temperature and sunshine.
 
 Davis et al. (2017), doi 10.5194/gmd-10-689-2017. Over a day the net radiation is a cosine of the hour angle minus a constant,
-``r_w (r_u + r_v cos h) - R_nl``; evaporative demand is in proportion to it, supply in proportion to soil water. All integrals over the day are
-closed forms of three hour angles: sunset, where net radiation is zero, and where supply meets demand.
+``r_w (r_u + r_v cos h) - R_nl``; evaporative demand is in proportion to it, supply in proportion to soil water. All integrals over
+the day are closed forms of three hour angles: sunset, where net radiation is zero, and where supply meets demand.
 
 At each of these angles the integrand is continuous, so the derivatives of the integrals with respect to the angle are zero. The angles are
 therefore taken as constants in gradients, which stay exact and lose the infinite slope of the arc cosine at its ends.
@@ -53,7 +53,7 @@ class DailyEvaporation(NamedTuple):
 
 
 def orbit(day_of_year: Any) -> tuple[Any, Any]:
-    """Return the squared relative distance factor and the declination of the sun (Berger 1978, the expansion to third order in eccentricity).
+    """Return the distance factor and the declination of the sun (Berger 1978, to third order in eccentricity).
 
     Parameters
     ----------
@@ -67,12 +67,7 @@ def orbit(day_of_year: Any) -> tuple[Any, Any]:
     """
     e = ECCENTRICITY
     anomaly = _EQUINOX + (day_of_year - 80.0) * (2 * math.pi / 365.0) - PERIHELION
-    true = (
-        anomaly
-        + (2 * e - e**3 / 4) * pt.sin(anomaly)
-        + 5 / 4 * e**2 * pt.sin(2 * anomaly)
-        + 13 / 12 * e**3 * pt.sin(3 * anomaly)
-    )
+    true = anomaly + (2 * e - e**3 / 4) * pt.sin(anomaly) + 5 / 4 * e**2 * pt.sin(2 * anomaly) + 13 / 12 * e**3 * pt.sin(3 * anomaly)
     distance = ((1.0 + e * pt.cos(true)) / (1.0 - e**2)) ** 2
     return distance, pt.arcsin(pt.sin(true + PERIHELION) * math.sin(OBLIQUITY))
 
@@ -136,8 +131,8 @@ def evaporation(r: DailyRadiation, temperature: Any, elevation: Any, relative_wa
     Returns
     -------
     DailyEvaporation
-        Actual and potential evapotranspiration, positive to the atmosphere, and condensation at night, positive downwards. Supply may exceed
-        what a capacity below 25 mm holds: the caller closes the balance.
+        Actual and potential evapotranspiration, positive to the atmosphere, and condensation at night, positive downwards.
+        Supply may exceed what a capacity below 25 mm holds: the caller closes the balance.
     """
     pressure = water.pressure_at(elevation)
     slope = water.saturation_slope(temperature)

@@ -61,7 +61,9 @@ def density(temperature: Any, pressure: Any) -> Any:
     tensor
         kg m-3.
     """
-    return 1e3 / (_polynomial(temperature, _V_INFINITE) + _polynomial(temperature, _LAMBDA) / (_polynomial(temperature, _P0) + 1e-5 * pressure))
+    return 1e3 / (
+        _polynomial(temperature, _V_INFINITE) + _polynomial(temperature, _LAMBDA) / (_polynomial(temperature, _P0) + 1e-5 * pressure)
+    )
 
 
 def density_chen(temperature: Any, pressure: Any) -> Any:
