@@ -43,14 +43,15 @@ PLACE = {"latitude": 43.741390228271484, "elevation": 270.0}
 DRIVERS = {
     "temp": ("air_temperature", "degC", 1.0),
     "vpd": ("vapour_pressure_deficit", "hPa", 1e-2),
-    "ppfd": ("ppfd", "umol m-2 s-1", 1e6),
+    "ppfd": ("ppfd_down", "umol m-2 s-1", 1e6),
     "fapar": ("fapar", "1", 1.0),
     "co2": ("co2", "umol mol-1", 1.0),
     "patm": ("air_pressure", "kPa", 1e-3),
     "rain": ("precipitation", "mm d-1", 86400.0),
     "ccov": ("cloud_fraction", "1", 1.0),
 }
-MEMORIES = ("air_temperature", "vapour_pressure_deficit", "ppfd", "air_pressure", "co2")
+MEMORIES = {n: f"acclimated_{n}" for n in ("vapour_pressure_deficit", "air_pressure", "co2")}
+MEMORIES |= {"air_temperature": "acclimated_temperature", "ppfd_down": "acclimated_ppfd"}
 
 
 def data_set(drivers: xr.Dataset, order: np.ndarray) -> xr.Dataset:
@@ -76,7 +77,7 @@ def observations(folder: Path) -> np.ndarray:
 def start_of(drivers: xr.Dataset) -> dict[str, float]:
     """States behind ten times the first year."""
     year = data_set(drivers, np.tile(np.arange(365), 10))
-    first = {f"acclimated_{n.removeprefix('air_') if n == 'air_temperature' else n}": float(year[n][0, 0]) for n in MEMORIES}
+    first = {state: float(year[n][0, 0]) for n, state in MEMORIES.items()}
     end = simulate(LAND, year, FIXED | SITE | first | {"plant_available_water": 0.0}, outputs=list(LAND.state_parameters))
     return {n: float(end[n][0, -1]) for n in LAND.state_parameters}
 

@@ -18,7 +18,7 @@ from pytensor.gradient import pushforward
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.kernels import WIDTHS
 from lsm_bayes.nested import nested_program
-from lsm_bayes.oracles import differences, inside, plausible_weather, scan_gradient
+from lsm_bayes.oracles import differences, extrapolated_derivative, inside, plausible_weather, scan_gradient
 from lsm_bayes.programs import program
 from lsm_bayes.trajectory import Trajectory, columns_of
 

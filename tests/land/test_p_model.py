@@ -25,14 +25,15 @@ FROZEN = json.loads((Path(__file__).parents[1] / "reference" / "p_model.json").r
 FORCING = {
     "temp": ("air_temperature", 1.0),
     "vpd": ("vapour_pressure_deficit", 1e-2),
-    "ppfd": ("ppfd", 1e6),
+    "ppfd": ("ppfd_down", 1e6),
     "fapar": ("fapar", 1.0),
     "co2": ("co2", 1.0),
     "patm": ("air_pressure", 1e-3),
     "rain": ("precipitation", 86400.0),
     "ccov": ("cloud_fraction", 1.0),
 }
-MEMORIES = {n: f"acclimated_{FORCING[n][0]}" for n in ("temp", "vpd", "ppfd", "patm", "co2")} | {"temp": "acclimated_temperature"}
+MEMORIES = {n: f"acclimated_{FORCING[n][0]}" for n in ("vpd", "patm", "co2")}
+MEMORIES |= {"temp": "acclimated_temperature", "ppfd": "acclimated_ppfd"}
 OUTPUTS = {
     "gpp": "gpp",
     "aet": "evapotranspiration",
@@ -226,7 +227,7 @@ def weather(days: int = 200, seed: int = 3) -> dict[str, Any]:
     return {
         "air_temperature": 4 + 14 * season + 3 * rng.normal(size=days),
         "vapour_pressure_deficit": 4 + 3 * season + rng.uniform(size=days),
-        "ppfd": 300 + 250 * season,
+        "ppfd_down": 300 + 250 * season,
         "fapar": 0.5 + 0.3 * season,
         "co2": np.full(days, 400.0),
         "air_pressure": np.full(days, 98.0),
