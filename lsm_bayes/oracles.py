@@ -11,7 +11,8 @@ from pytensor.link.vm import VMLinker
 
 from lsm_bayes.declare import Parameter, ProcessModel
 
-LEVELS = 6  # step sizes of the finite differences, each a quarter of the one before
+LEVELS = 6  # step sizes of the finite differences
+RATIO = 8.0  # of one to the next: few kinks lie within the smallest
 
 
 def plausible_weather(names: Sequence[str], days: np.ndarray, step_length: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -97,34 +98,42 @@ def inside(declared: Parameter, fraction: np.ndarray) -> np.ndarray:
     return low + (high - low) * fraction
 
 
-def extrapolated_derivative(differences: np.ndarray, ratio: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
+def extrapolated_derivative(
+    differences: np.ndarray, rounding: np.ndarray | float = 0.0, ratio: float = RATIO
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Extrapolate central differences to step zero.
 
     Parameters
     ----------
     differences : numpy.ndarray
         (level, ...); the step of each level is that of the one before divided by `ratio`.
+    rounding : numpy.ndarray or float
+        What rounding does to the first level; it grows as the step shrinks.
     ratio : float
         Of successive steps.
 
     Returns
     -------
     tuple of numpy.ndarray
-        Derivative and estimate of its error: of Neville's table the entry that agrees best with its neighbours
-        (Ridders 1982, doi 10.1016/S0141-1195(82)80057-0).
+        Derivative, estimate of its error, and the part of it that is rounding: of Neville's table the entry that agrees best with its
+        neighbours (Ridders 1982, doi 10.1016/S0141-1195(82)80057-0), though no better than rounding allows. A kink between the points of
+        the coarse levels spoils only the entries that use them.
     """
     best, error = differences[0].copy(), np.full(differences[0].shape, np.inf)
+    noise = np.broadcast_to(rounding, best.shape).astype(float)
     previous = [differences[0]]
     for level in range(1, len(differences)):
         row = [differences[level]]
+        least = np.broadcast_to(rounding, best.shape) * ratio**level
         for order in range(1, level + 1):
             factor = ratio ** (2 * order)
             value = (factor * row[-1] - previous[order - 1]) / (factor - 1)
-            here = np.maximum(np.abs(value - row[-1]), np.abs(value - previous[order - 1]))
-            best, error = np.where(here < error, value, best), np.where(here < error, here, error)
+            here = np.maximum(np.maximum(np.abs(value - row[-1]), np.abs(value - previous[order - 1])), least)
+            nearer = here < error
+            best, error, noise = np.where(nearer, value, best), np.where(nearer, here, error), np.where(nearer, least, noise)
             row.append(value)
         previous = row
-    return best, error
+    return best, error, noise
 
 
 def differences(run: Callable[[np.ndarray], list[np.ndarray]], point: np.ndarray, step: np.ndarray) -> list[np.ndarray]:
@@ -144,7 +153,7 @@ def differences(run: Callable[[np.ndarray], list[np.ndarray]], point: np.ndarray
     list of numpy.ndarray
         (level, n, time, n_input) for each output.
     """
-    sizes = step[None, :] / 4.0 ** np.arange(LEVELS)[:, None]
+    sizes = step[None, :] / RATIO ** np.arange(LEVELS)[:, None]
     n = point.size
     members = np.broadcast_to(point[:, None, None, None], (n, LEVELS, n, 2)).copy()
     for i in range(n):

@@ -252,11 +252,13 @@ def _gradients(s: _Subject) -> dict[str, tuple[float, str]]:
         tables = differences(s.run, point, 0.05 * s.scale[:, k])
         # Differences are taken of each output before they are added up: a small effect on one is not lost in the size of another.
         terms = [t * w[None] for t, w in zip(tables, weights, strict=True)]
-        numeric, _ = extrapolated_derivative(sum(t.sum(axis=(1, 2)) for t in terms))
         expected = np.sqrt(sum((t[2] ** 2).sum(axis=(0, 1)) for t in terms))  # of a sum with random weights
         size = np.sqrt(sum(float((w**2 * o**2).sum()) for w, o in zip(weights, outputs, strict=True)))
-        # A parameter that changes the outputs by less than 1e-9 over its whole range has no effect that differences can see.
-        reference = np.maximum(np.maximum(np.abs(numeric), 0.1 * expected), 1e-9 * size / s.scale[:, k])
+        step = 0.05 * s.scale[:, k]
+        rounding = np.finfo(float).eps * np.sqrt(s.steps) * size / step  # which adds up over the steps
+        numeric, _, noise = extrapolated_derivative(sum(t.sum(axis=(1, 2)) for t in terms), rounding)
+        # What a parameter does below the rounding of its differences they cannot see.
+        reference = np.maximum(np.maximum(np.abs(numeric), 0.1 * expected), noise / LIMITS["gradient_against_differences"])
         off = np.abs(gradient - numeric) / reference
         i = int(np.argmax(np.where(np.isnan(off), np.inf, off)))
         if not off[i] <= worst:

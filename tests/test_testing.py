@@ -6,7 +6,7 @@ import pytest
 import small_models
 from small_models import Fluxes, Forcing, Parameters, State, two_pools
 
-from lsm_bayes.oracles import extrapolated_derivative, plausible_weather
+from lsm_bayes.oracles import RATIO, extrapolated_derivative, plausible_weather
 from lsm_bayes.testing import LIMITS, BatteryReport, check_process_model
 
 
@@ -65,9 +65,23 @@ def test_weather_has_seasons_days_and_consistent_temperatures() -> None:
 @pytest.mark.parametrize("function", [np.exp, np.sin, lambda x: 1 / (1 + x**2)])
 def test_extrapolated_differences_are_exact_to_many_digits(function: Any) -> None:
     x = np.array([0.3, 1.1])
-    steps = 0.2 / 4.0 ** np.arange(6)
+    steps = 0.2 / RATIO ** np.arange(6)
     central = np.stack([(function(x + h) - function(x - h)) / (2 * h) for h in steps])
     exact = np.imag(function(x + 1e-30j)) / 1e-30
-    found, error = extrapolated_derivative(central)
+    found, error, _ = extrapolated_derivative(central)
     np.testing.assert_allclose(found, exact, rtol=1e-11)
     assert (np.abs(found - exact) <= 10 * error + 1e-13).all()
+
+
+def test_extrapolated_differences_pass_over_a_kink_nearby_and_stay_above_rounding() -> None:
+    steps = 0.2 / RATIO ** np.arange(6)
+
+    def central(function: Any, x: float) -> np.ndarray:
+        return (function(x + steps) - function(x - steps)) / (2 * steps)
+
+    found, *_ = extrapolated_derivative(central(lambda x: np.exp(x) + 3 * np.abs(x - 1e-4), 0.0))
+    assert found == pytest.approx(1 - 3, rel=1e-9)
+    rounding = 1e-13 / steps[0]
+    noisy = central(np.exp, 0.0) + np.random.default_rng(0).normal(size=6) * rounding * RATIO ** np.arange(6)
+    found, error, noise = extrapolated_derivative(noisy, rounding)
+    assert abs(found - 1) < 10 * noise <= 10 * error < 1e-9

@@ -73,7 +73,7 @@ def test_gradient_of_parameters_and_initial_states_equals_differences() -> None:
 
     point = np.concatenate([p, x])[:, 0]
     tables = differences(run, point, 0.05 * point)
-    numeric, _ = extrapolated_derivative(sum((t * v[None]).sum(axis=(1, 2)) for t, v in zip(tables, w, strict=True)))
+    numeric, *_ = extrapolated_derivative(sum((t * v[None]).sum(axis=(1, 2)) for t, v in zip(tables, w, strict=True)))
     np.testing.assert_allclose(gradient, numeric, rtol=1e-9)
 
 
