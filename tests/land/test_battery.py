@@ -6,7 +6,6 @@ from lsm_bayes import land
 from lsm_bayes.declare import Prior, ProcessModel
 from lsm_bayes.testing import LIMITS, check_process_model
 
-
 # Compiling is what takes the time: further forms of the same equations are left to `make experiments`.
 FORMS = ("_original", "_smooth", "_litter")
 
