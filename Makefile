@@ -43,6 +43,7 @@ notebooks: $(INSTALLED)  ## execute the notebooks into results/notebooks
 	done
 
 experiments: $(INSTALLED)  ## run the acceptance experiments (hours)
+	$(PYTHON) -m pytest -m slow
 	@set -e; for script in $(wildcard benchmarks/experiment_*.py); do echo "$$script"; $(PYTHON) "$$script"; done
 
 bench: $(INSTALLED)  ## measure speed; prints ratios

@@ -101,7 +101,7 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
     given = "step_length" in data and "step_length" in model.forcing_quantities
     length: Any = _given_lengths(model, data, time, sites) if given else step_lengths(time)
     middle = (time - pd.Timestamp(time[0].year, 1, 1)) / pd.Timedelta(days=1) + 0.5 * length
-    whole = np.ndim(length) == 0 and length == 1.0
+    whole = bool(np.all(np.asarray(length) == 1.0))
     of_year = np.asarray(time.day_of_year, dtype=float)
     since_midnight = np.asarray((time - time.normalize()) / pd.Timedelta(days=1), dtype=float)
     clock = {

@@ -158,7 +158,10 @@ class _Subject:
         days = 60 + step_length * (np.arange(steps) + 0.5)
         self.forcing = {n: np.asarray(v, dtype=float) for n, v in given.items()}
         slow = [n for n in model.given_forcing if n not in self.forcing]
-        self.forcing = model.completed(self.forcing | plausible_weather(slow, days, step_length, rng))
+        series = model.completed(self.forcing | plausible_weather(slow, days, step_length, rng))
+        made = {n for d in model.derived_forcing for n in d.names}
+        only_needed = set(model.given_forcing) - set(model.forcing_quantities)
+        self.forcing = {n: np.broadcast_to(v, days.shape) if n in made else v for n, v in series.items() if n not in only_needed}
         long = "step_length"
         folded = ((long, step_length),) if long in model.folded and long in model.forcing._fields else ()  # type: ignore[attr-defined]
         if model.nested is None:

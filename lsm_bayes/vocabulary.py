@@ -239,7 +239,6 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("runoff", "mm d-1", "water that leaves the soil other than to the atmosphere", "positive out of the soil", (), (), ("mrro", "runoff_flux")),
         Quantity("potential_evapotranspiration", "mm d-1", "evapotranspiration that water does not limit", _UP, (), ("PotEvap",), ("evspsblpot",)),
         Quantity("condensation", "mm d-1", "condensation of water vapour at night", "positive downwards"),
-        Quantity("snowmelt", "mm d-1", "melt of the snow pack", "positive into the soil", (), ("Qsm",), ("snm",)),
         Quantity("snow_water", "mm", "snow pack, as water", "", (), ("SWE",), ("snw",)),
         Quantity("water_shortfall_penalty", "mm d-1", "a hundredth of the drainage that would be negative where plant-available water is held at its lower limit"),
     )

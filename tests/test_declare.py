@@ -110,7 +110,7 @@ def test_an_unknown_forcing_lists_what_exists() -> None:
 
     with pytest.raises(
         KeyError,
-        match="two_pools: unknown forcing 'shortwave_dwon'. Did you mean 'shortwave_down'\\? Known: .*air_pressure, air_temperature",
+        match="two_pools: unknown forcing 'shortwave_dwon'. Did you mean 'shortwave_down'\\? Known: .*air_pressure",
     ) as caught:
         declared(forcing=Wrong)
     assert "Use a name of the vocabulary, or declare it in place with shortwave_dwon: Annotated[float, Quantity(" in str(caught.value)

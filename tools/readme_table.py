@@ -1,4 +1,4 @@
-"""Write the generated parts of README.md between their markers: the parameters, the verbs of the command line, the speed.
+"""Write the generated parts of README.md between their markers: land models, parameters, verbs of the command line, speed.
 
 Usage: python tools/readme_table.py [--check]
 
@@ -16,6 +16,27 @@ from lsm_bayes.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+
+
+def model_table() -> str:
+    """Tabulate the land models: what each holds, what it can be compared with, and where it comes from.
+
+    Returns
+    -------
+    str
+        Markdown; variants of the same equations (original code, smooth forms) are left out.
+    """
+    rows = ["| model | what | parameters | states | streams | water | papers |", "|---|---|---|---|---|---|---|"]
+    for name in land.available():
+        if name.endswith(("_original", "_smooth")):
+            continue
+        model = land.get(name)
+        streams = ", ".join(s.upper() for s in STREAMS if s in model.flux_quantities) or "–"
+        water = "yes" if "water" in model.budgets else "no"
+        papers = [(re.match(r".*?\(\d{4}\)", c) or re.match(r"[^,]*", c))[0] for c in model.citations]  # type: ignore[index]
+        sizes = f"{len(model.parameter_table)} | {len(model.state_parameters)}"
+        rows.append(f"| `{name}` | {model.title} | {sizes} | {streams} | {water} | {'; '.join(papers)} |")
+    return "\n".join(rows)
 
 
 def parameter_table(model: str = "dalec_cdea") -> str:
@@ -60,7 +81,8 @@ def speed_table() -> str:
     return (ROOT / "benchmarks" / "speed.md").read_text(encoding="utf-8").strip()
 
 
-PARTS = {"parameters": parameter_table, "verbs": verb_table, "speed": speed_table}
+STREAMS = ("nee", "gpp", "reco", "lai")
+PARTS = {"models": model_table, "parameters": parameter_table, "verbs": verb_table, "speed": speed_table}
 
 
 def updated(text: str) -> str:

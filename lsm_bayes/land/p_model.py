@@ -49,7 +49,7 @@ class Parameters(NamedTuple):
     kc_jmax: Annotated[float, Parameter("1", (0.2, 0.8), "unit cost of electron transport", UNIFORM, level="pft")] = 0.41
     water_holding_capacity: Annotated[float, Parameter("mm", (30.0, 1000.0), "plant-available water that the soil holds")] = 150.0
     rain_temperature: Annotated[float, Parameter("degC", (-2.0, 6.0), "air temperature from which all precipitation is rain", UNIFORM, level="global")] = 2.0
-    snowmelt_rate: Annotated[float, Parameter("mm d-1 K-1", (0.5, 8.0), "melt per day and degree above 1 degC", level="global")] = 3.0
+    snow_melt_rate: Annotated[float, Parameter("mm d-1 K-1", (0.5, 8.0), "melt per day and degree above 1 degC", level="global")] = 3.0
     # fmt: on
 
 
@@ -96,7 +96,7 @@ class Fluxes(NamedTuple):
     condensation: Any
     rainfall: Any
     snowfall: Any
-    snowmelt: Any
+    snow_melt: Any
     runoff: Any
     net_radiation: Any
     light_use_efficiency: Any
@@ -161,18 +161,18 @@ def _step(widths: tuple[float, float], x: State, f: Forcing, p: Parameters) -> t
     water = splash.evaporation(sun, f.air_temperature, f.elevation, x.plant_available_water / p.water_holding_capacity)
     snowfall = f.precipitation * snow.snow_fraction(f.air_temperature, p.rain_temperature)
     rainfall = f.precipitation - snowfall
-    melt = snow.degree_day_melt(x.snow_water, f.air_temperature, p.snowmelt_rate, MELT_THRESHOLD, days)
+    melt = snow.degree_day_melt(x.snow_water, f.air_temperature, p.snow_melt_rate, MELT_THRESHOLD, days)
     after = x.plant_available_water + days * (rainfall + melt + water.condensation - water.actual)
-    full, empty = after > p.water_holding_capacity, after < 0  # the latter only with a small capacity or a long step
-    excess = pt.switch(full, after - p.water_holding_capacity, 0.0)
-    deficit = pt.switch(empty, -after, 0.0)
+    # These comparisons are false for NaN, which must come out again.
+    excess = pt.switch(after <= p.water_holding_capacity, 0.0, after - p.water_holding_capacity)
+    deficit = pt.switch(after >= 0, 0.0, -after)  # only with a small capacity or a long step
     return x._replace(plant_available_water=after - excess + deficit, snow_water=x.snow_water + days * (snowfall - melt)), Fluxes(
         evapotranspiration=water.actual - deficit / days,
         potential_evapotranspiration=water.potential,
         condensation=water.condensation,
         rainfall=rainfall,
         snowfall=snowfall,
-        snowmelt=melt,
+        snow_melt=melt,
         runoff=excess / days,
         net_radiation=(sun.positive + sun.negative) / splash.DAY,
         **made,

@@ -219,7 +219,9 @@ def step(v: Variant, x: Any, f: Any, p: Any) -> tuple[Any, Any]:
         "coarse": x.coarse_root_carbon * p.coarse_root_turnover,
     }
 
-    foliage_after = x.foliage_carbon + days * made["foliage"] + flushed - leaves_lost
+    foliage_left = x.foliage_carbon + days * made["foliage"] - leaves_lost
+    # Where the leaves run short this is zero but for rounding.
+    foliage_after = flushed + (foliage_left if v.original else positive_part(foliage_left))
     wood_after = x.wood_carbon + days * (made["wood"] - lost["wood"]) - from_wood
     storage_after = x.storage_carbon + days * (npp - recent)
     roots_after = x.root_carbon + days * (made["roots"] - lost["fine"])

@@ -63,7 +63,8 @@ def reached(x: Any, threshold: Any, width: float | None = None) -> Any:
     x, threshold : tensor
         The same unit.
     width : float, optional
-        Of a logistic function in place of the step, in that unit; it converges to the step with the width.
+        Of a logistic function in place of the step, in that unit; it converges to the step with the width
+        (at the threshold itself, where it is one half, it does not).
 
     Returns
     -------

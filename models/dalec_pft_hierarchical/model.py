@@ -24,20 +24,21 @@ POOLING: dict[str, Pooling] = {
             "canopy_efficiency",
             "f_auto",
             "f_roots",
-            "leaf_lifespan",
             "labile_release_period",
             "leaf_fall_period",
             "root_turnover",
             "wood_turnover",
         )
     },
-    # Soil and litter are not those of a plant functional type.
+    # Soil and litter are not those of a plant functional type. The lifespan of deciduous leaves is a little more than a year, and no data
+    # tell how little: pooled, it made a ridge with the spread within types (effective sample size 21 of 3,200 draws).
     **{
         name: none("site")
         for name in (
             "f_foliage",
             "f_labile",
             "leaf_mass_area",
+            "leaf_lifespan",
             "leaf_onset_day",
             "leaf_fall_day",
             "litter_mineralisation",

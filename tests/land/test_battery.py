@@ -1,11 +1,20 @@
+from typing import Any
+
 import pytest
 
 from lsm_bayes import land
 from lsm_bayes.declare import Prior, ProcessModel
 from lsm_bayes.testing import LIMITS, check_process_model
 
+# Compiling is what takes the time: further forms of the same equations are left to `make experiments`.
+FORMS = ("_original", "_smooth", "_litter")
 
-@pytest.mark.parametrize("name", land.available())
+
+def marked(name: str) -> Any:
+    return pytest.param(name, marks=pytest.mark.slow) if name.endswith(FORMS) else name
+
+
+@pytest.mark.parametrize("name", [marked(n) for n in land.available()])
 def test_every_process_model_passes_the_battery(name: str) -> None:
     report = check_process_model(land.get(name))
     assert report.points == 20
