@@ -1,7 +1,7 @@
 """Pooling of a parameter over sites and plant functional types, as a value.
 
 Parameters live on a standard normal scale that their prior maps into the bounds. Complete pooling has one number, no pooling
-one for each site or type, partial pooling is a group mean plus deviations with an inferred spread (non-centred).
+one for each site or type, partial pooling is a group mean plus deviations with an inferred spread.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.vocabulary import unknown
@@ -236,9 +237,27 @@ def add_coordinates(names: Sequence[str], pooling: Mapping[str, Pooling], groups
             dims = (axis,) if choice.over is None else (axis, choice.over)
             found.append((members, choice, pm.Normal(stem, dims=dims)))
             continue
-        mean = pm.Normal(f"{stem}_mean", dims=(axis, "pft") if choice.within else (axis,))
-        spread = pm.HalfNormal(f"{stem}_spread", choice.spread, dims=(axis,))
-        deviation = pm.Normal(f"{stem}_deviation", dims=(axis, choice.over))
-        centre = mean[:, groups.pft_of_site] if choice.within else mean[:, None]
-        found.append((members, choice, centre + spread[:, None] * deviation))
+        found.append((members, choice, _partial(stem, axis, choice, groups)))
     return found
+
+
+def _partial(stem: str, axis: str, choice: Pooling, groups: Groups) -> Any:
+    """Members of groups with a common spread; the average of a group is a coordinate of its own.
+
+    With group mean ``m`` and members ``m + spread * d``, all of ``m`` and ``d`` standard normal, data settle the members, so ``m`` and
+    the average of ``d`` lie on a ridge whose slope is the spread. The pair is turned by the angle that makes the average of the members
+    proportional to one coordinate, the level. A rotation keeps the density of standard normals, so the prior is the same.
+    """
+    label = np.array(groups.pft_of_site) if choice.within else np.zeros(len(groups.sites if choice.over == "site" else groups.pfts), int)
+    members = [np.flatnonzero(label == g) for g in range(label.max() + 1)]
+    level = pm.Normal(f"{stem}_level", dims=(axis, "pft") if choice.within else (axis,))
+    spread = pm.HalfNormal(f"{stem}_spread", choice.spread, dims=(axis,))
+    deviation = pm.Normal(f"{stem}_deviation", dims=(axis, choice.over))
+    root = np.sqrt([len(m) for m in members])
+    average = pt.stack([pt.mean(deviation[:, m], axis=1) for m in members], axis=1)
+    ratio = spread[:, None] / root
+    length = pt.sqrt(1.0 + ratio**2)
+    levels = level if choice.within else level[:, None]
+    mean = (levels - ratio * root * average) / length
+    pm.Deterministic(f"{stem}_mean", mean if choice.within else mean[:, 0], dims=(axis, "pft") if choice.within else (axis,))
+    return (levels * length)[:, label] + spread[:, None] * (deviation - average[:, label])

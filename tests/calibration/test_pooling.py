@@ -2,10 +2,12 @@
 
 import numpy as np
 import pymc as pm
+import pytensor
 import pytest
 import xarray as xr
 
 from lsm_bayes.calibration import Pooling, build_model, complete, none, partial
+from lsm_bayes.calibration.pooling import Groups, add_coordinates
 
 
 def dims(model: pm.Model, name: str) -> tuple[str, ...]:
@@ -35,11 +37,32 @@ def test_kinds_give_their_dims(three_sites: pm.Model) -> None:
 def test_partial_pooling_is_not_centred(three_sites: pm.Model) -> None:
     free = {v.name: dims(three_sites, v.name) for v in three_sites.free_RVs}
     stem = "z_partial_over_site_within_pft"
-    assert free[f"{stem}_mean"][1:] == ("pft",) and free[f"{stem}_deviation"][1:] == ("site",)
+    assert free[f"{stem}_level"][1:] == ("pft",) and free[f"{stem}_deviation"][1:] == ("site",)
     assert len(free[f"{stem}_spread"]) == 1
-    axis = free[f"{stem}_mean"][0]
+    assert dims(three_sites, f"{stem}_mean") == free[f"{stem}_level"]
+    axis = free[f"{stem}_level"][0]
     assert three_sites.coords[axis] == ("efficiency",)
-    assert free["z_partial_over_site_mean"] == free["z_partial_over_site_spread"]
+    assert free["z_partial_over_site_level"] == free["z_partial_over_site_spread"]
+
+
+@pytest.mark.parametrize("within", ["pft", None])
+@pytest.mark.parametrize("spread", [0.01, 0.7])
+def test_partial_pooling_turns_mean_and_deviations(within, spread: float) -> None:
+    """At a given spread the coordinates are a rotation of mean and deviations, so these keep their standard normal prior."""
+    groups = Groups(["a", "b", "c", "d"], ["ENF", "DBF"], np.array([1, 0, 1, 1]))
+    with pm.Model(coords={"site": groups.sites, "pft": groups.pfts}) as model:
+        ((_, _, z),) = add_coordinates(["p"], {"p": partial("site", within=within)}, groups)
+    stem = "z_partial_over_site" + ("_within_pft" if within else "")
+    level, deviation, scale, mean = (model[f"{stem}_{n}"] for n in ("level", "deviation", "spread", "mean"))
+    evaluate = pytensor.function([level, deviation, scale], [mean, z])
+    label = groups.pft_of_site if within else np.zeros(4, int)
+    means = label.max() + 1
+    columns = []
+    for unit in np.eye(means + 4):
+        m, values = evaluate(unit[None, :means] if within else unit[:1], unit[None, means:], [spread])
+        m = m.reshape(-1)
+        columns.append([*m, *((values[0] - m[label]) / spread)])
+    np.testing.assert_allclose(np.array(columns) @ np.array(columns).T, np.eye(means + 4), atol=1e-13)
 
 
 def test_sites_of_a_type_share_its_mean(towers: xr.Dataset, land) -> None:
