@@ -158,8 +158,8 @@ def main(number: int) -> None:
         "",
     ]
     lines += [
-        "Truth drawn from the prior (canopy alive: largest leaf area of the last year 0.5 to 8, GPP 1 to 8 gC m-2 d-1 on average), errors from the",
-        "default error model; 2 chains x 1,000 draws. +-: standard error over twins, whose parameters are not independent.",
+        "Truth drawn from the prior (canopy alive: largest leaf area of the last year 0.5 to 8, GPP 1 to 8 gC m-2 d-1 on average), errors",
+        "from the default error model; 2 chains x 1,000 draws. +-: standard error over twins, whose parameters are not independent.",
         "",
         "| error model of the fit | twins | coverage | R-hat, median and largest | divergences |",
         "|---|---|---|---|---|",
