@@ -1,0 +1,464 @@
+"""The step of DALEC 1100: canopy, water and heat of three soil layers, then carbon. `dalec_1100.py` says what it is and declares the models."""
+
+import math
+from typing import Any, NamedTuple
+
+import pytensor.tensor as pt
+
+from lsm_bayes.land.dalec_1100_declared import Fluxes, State
+from lsm_bayes.processes import (
+    acm,
+    fire,
+    jcr_respiration,
+    knorr_phenology,
+    labile_allocation,
+    liu_canopy,
+    snow,
+    soil_column,
+    soil_heat,
+)
+from lsm_bayes.processes.thresholds import clipped, positive_part, reached, smaller
+
+KELVIN = 273.15
+DAY = 86400.0
+STEFAN_BOLTZMANN = 5.67e-8  # W m-2 K-4
+SNOW_ALBEDO = 0.9
+GEOTHERMAL = 0.105  # W m-2
+LIVING = ("labile", "foliage", "root", "wood")
+POOLS = (*LIVING, "woody_debris", "litter", "soil")
+
+
+class Form(NamedTuple):
+    """Choices in the equations: what the C source does otherwise, and the width of the one event."""
+
+    pi: float = math.pi
+    heat: soil_heat.Constants = soil_heat.Constants()
+    implicit: bool = True  # conduction of heat and flow of water between layers
+    metres_per_mpa: float = soil_column.METRES_PER_MPA
+    limited: bool = True  # no layer loses more liquid water than it has
+    misbooked_overflow: bool = False  # water beyond the pores of layer 2 is taken for drainage of layer 1, and takes heat from there
+    yield_residue: float = 0.0  # carbon left as litter per carbon harvested
+    thaw_width: float = 0.0  # liquid fraction over which hydraulic mortality sets in; 0: at once, with the last ice
+
+
+class Soil(NamedTuple):
+    """Layers at the start of a step, one number a layer."""
+
+    capacity: tuple[Any, ...]  # mm
+    thickness: tuple[Any, ...]  # m
+    dry: tuple[Any, ...]  # J m-2 K-1
+    wetness: tuple[Any, ...]
+    water: tuple[Any, ...]  # mm
+    energy: tuple[Any, ...]  # J m-2
+    temperature: tuple[Any, ...]  # K
+    liquid: tuple[Any, ...]
+    potential: tuple[Any, ...]  # MPa
+
+
+def _layers(owner: Any, name: str) -> tuple[Any, ...]:
+    return tuple(getattr(owner, f"{name}_{i}") for i in (1, 2, 3))
+
+
+def soil_of(form: Form, x: Any, p: Any) -> Soil:
+    """Diagnose the soil from the state.
+
+    Parameters
+    ----------
+    form : Form
+        Choices in the equations.
+    x : State
+        State.
+    p : Parameters
+        Parameters.
+
+    Returns
+    -------
+    Soil
+        Its layers.
+    """
+    thickness, wetness, specific = _layers(p, "thickness"), _layers(x, "relative_moisture"), _layers(x, "water_energy")
+    capacity = tuple(1000.0 * a * b for a, b in zip(_layers(p, "porosity"), thickness, strict=True))
+    dry = tuple(a * b for a, b in zip(_layers(p, "dry_heat_capacity"), thickness, strict=True))
+    water = tuple(a * b for a, b in zip(wetness, capacity, strict=True))
+    return Soil(
+        capacity,
+        thickness,
+        dry,
+        wetness,
+        water,
+        tuple(soil_heat.stored(e, w, c, form.heat) for e, w, c in zip(specific, water, dry, strict=True)),
+        tuple(soil_heat.temperature(e, form.heat) for e in specific),
+        tuple(soil_heat.liquid_fraction(e) for e in specific),
+        tuple(soil_column.water_potential(w, p.retention_exponent) for w in wetness),
+    )
+
+
+def _per_root(first: Any, second: Any, p: Any) -> Any:
+    weight = p.thickness_2 * p.deep_root_fraction
+    return (first * p.thickness_1 + second * weight) / (p.thickness_1 + weight)
+
+
+def _canopy(form: Form, soil: Soil, x: Any, f: Any, p: Any) -> dict[str, Any]:
+    """Photosynthesis, water stress and what evaporates where water does not limit it."""
+    lai = x.foliage_carbon / p.leaf_mass_area
+    air = liu_canopy.Air(
+        f.shortwave_down * 1e6 / DAY, f.vapour_pressure_deficit / 10.0, 0.5 * (f.air_temperature_min + f.air_temperature_max), f.co2
+    )
+    leaf = liu_canopy.Leaf(
+        p.vcmax_25,
+        p.vcmax_q10,
+        p.cold_inhibition,
+        p.heat_inhibition,
+        p.dark_respiration_ratio,
+        p.dark_respiration_q10,
+        p.stomatal_slope,
+        p.clumping_index,
+        p.leaf_reflectance_par,
+        p.leaf_reflectance_nir,
+    )
+    open_1, open_2 = (
+        soil_column.openness(soil.potential[i], soil.liquid[i], p.stress_suction, p.stress_steepness) for i in (0, 1)
+    )
+    alive = _per_root(
+        *(soil_column.openness(soil.potential[i], soil.liquid[i], p.mortality_suction, p.mortality_steepness) for i in (0, 1)), p
+    )
+    cold = liu_canopy.cold_stress(f.air_temperature_min, p.cold_stress_none, p.cold_stress_full)
+    stress = smaller(_per_root(open_1, open_2, p), cold)
+    light = liu_canopy.extinction(f.day_of_year, f.latitude, form.pi)
+    made = liu_canopy.photosynthesis(air, leaf, lai, light, stress, x.labile_carbon, f.step_length)
+    wet = smaller(f.precipitation / p.rain_for_full_evaporation, 1.0)
+    transpired = liu_canopy.transpiration(air, leaf, lai, light, made, p.aerodynamic_conductance)
+    first, second = open_1 * p.thickness_1, open_2 * p.thickness_2 * p.deep_root_fraction
+    closed = first + second <= 0
+    share = pt.switch(closed, 0.0, first / pt.switch(closed, 1.0, first + second))
+    thawed = soil.liquid[0] + soil.liquid[1]
+    unfrozen = clipped((thawed - 2.0) / form.thaw_width + 1.0, 0.0, 1.0) if form.thaw_width else reached(thawed, 2.0)
+    return {
+        "lai": lai,
+        "gpp": made.gross,
+        "dark_respiration": made.dark_respiration,
+        "leaf_starvation": made.starved,
+        "photosynthesis_stress": stress,
+        "hydraulic_mortality": unfrozen * (1.0 - alive),
+        "transpiration_1": transpired * share,
+        "transpiration_2": pt.switch(closed, 0.0, transpired * (1.0 - share)),
+        "soil_evaporation": liu_canopy.soil_evaporation(air, leaf, lai, light, wet),
+    }
+
+
+def _snow(x: Any, f: Any, p: Any, out: dict[str, Any]) -> Any:
+    """Melt and sublimation; return the snow that is left."""
+    melted = clipped((KELVIN + f.skin_temperature - p.melt_onset) * p.melt_slope, 0.0, 1.0)
+    sublimed = p.sublimation_rate * f.shortwave_down
+    out["snow_melt"], out["sublimation"], left = snow.relative_melt(
+        x.snow_water, f.snowfall, sublimed, melted, p.half_cover_snow, f.step_length
+    )
+    out["snow_cover_fraction"] = snow.snow_cover(x.snow_water, p.half_cover_snow)
+    out["rainfall"], out["snowfall"] = f.precipitation - f.snowfall, f.snowfall
+    return left
+
+
+def _water(form: Form, soil: Soil, f: Any, p: Any, out: dict[str, Any]) -> tuple[Any, ...]:
+    """Flows of water; return the water of the layers at the end, before what exceeds the pores runs off."""
+    days, liquid = f.step_length, soil.liquid
+    coming = out["rainfall"] + out["snow_melt"]
+    infiltrated = p.largest_infiltration * (1.0 - pt.exp(-coming / p.largest_infiltration))
+    drained = [
+        liquid[i]
+        * soil_column.drained_fraction(soil.wetness[i], p.retention_exponent, p.field_capacity_suction, p.drained_fraction)
+        * soil.capacity[i]
+        / days
+        for i in range(3)
+    ]
+    if form.limited:
+        names = (("soil_evaporation", "transpiration_1"), ("transpiration_2",))
+        for i, (taken, gain) in enumerate(zip(names, (infiltrated, 0.0), strict=True)):
+            losses = drained[i] + sum((out[n] for n in taken[1:]), out[taken[0]])
+            share = soil_column.share_of_losses(losses, gain, liquid[i] * soil.water[i], days)
+            drained[i] = share * drained[i]
+            for n in taken:
+                out[n] = share * out[n]
+    gained = [
+        infiltrated - drained[0] - out["soil_evaporation"] - out["transpiration_1"],
+        -(drained[1] + out["transpiration_2"]),
+        -drained[2],
+    ]
+
+    def layer(i: int, extra: Any = 0.0) -> soil_column.Layer:
+        return soil_column.Layer(
+            soil.water[i], soil.capacity[i], liquid[i], gained[i] + extra, soil.wetness[i], soil.potential[i], soil.thickness[i]
+        )
+
+    def between(upper: soil_column.Layer, lower: soil_column.Layer) -> Any:
+        return soil_column.exchange(
+            upper, lower, p.saturated_conductivity, p.retention_exponent, days, form.metres_per_mpa, form.implicit
+        )
+
+    flow_1_2 = between(layer(0), layer(1))
+    flow_2_3 = between(layer(1, flow_1_2 if form.limited else 0.0), layer(2))
+    out |= {
+        "surface_runoff": coming - infiltrated,
+        "infiltration": infiltrated,
+        "water_flow_1_2": flow_1_2,
+        "water_flow_2_3": flow_2_3,
+    }
+    out |= {f"drainage_{i}": d for i, d in enumerate(drained, 1)}
+    net = (gained[0] - flow_1_2, gained[1] + flow_1_2 - flow_2_3, gained[2] + flow_2_3)
+    return tuple(w + days * g for w, g in zip(soil.water, net, strict=True))
+
+
+def _heat(form: Form, soil: Soil, f: Any, p: Any, out: dict[str, Any]) -> tuple[Any, ...]:
+    """Radiation, heat and its flows; return the energy of the layers at the end."""
+    days, top = f.step_length, soil.temperature
+    skin = f.skin_temperature + KELVIN
+    cover = out["snow_cover_fraction"]
+    shortwave = f.shortwave_down * 1e6 / DAY
+    albedo = (1.0 - cover) * (0.5 * (p.leaf_reflectance_par + p.leaf_reflectance_nir)) + cover * SNOW_ALBEDO
+    net = shortwave - albedo * shortwave + f.longwave_down - STEFAN_BOLTZMANN * skin**4
+    vapour = out["soil_evaporation"] + out["transpiration"]
+    latent = (soil_heat.EVAPORATION * vapour + (soil_heat.FUSION + soil_heat.EVAPORATION) * out["sublimation"]) / DAY
+    z = soil.thickness
+    conductances = (
+        p.surface_heat_conductivity / (0.5 * z[0]) * (1.0 - cover),
+        2.0 * p.soil_heat_conductivity / (z[0] + z[1]),
+        2.0 * p.soil_heat_conductivity / (z[1] + z[2]),
+    )
+    if form.implicit:
+        held = [soil_heat.heat_capacity(*v) for v in zip(soil.water, soil.liquid, soil.dry, strict=True)]
+        ground, below_1, below_2 = soil_heat.implicit_conduction(skin, top, conductances, held, days)
+    else:
+        ground, below_1, below_2 = soil_heat.conduction(skin, top, conductances)
+
+    carried = [soil_heat.carried(t, form.heat) for t in top]
+    coming = out["rainfall"] + out["snow_melt"]
+    dry = coming <= 0
+    rain = pt.switch(dry, 1.0, out["rainfall"] / pt.switch(dry, 1.0, coming))  # snow melts at 0 degC
+    rain_temperature = 0.5 * (f.air_temperature_min + f.air_temperature_max) * rain + KELVIN
+    entering = out["infiltration"] * soil_heat.carried(rain_temperature, form.heat)
+    leaving = [
+        (out["soil_evaporation"] + out["transpiration_1"] + out["drainage_1"]) * carried[0],
+        (out["transpiration_2"] + out["drainage_2"]) * carried[1],
+        out["drainage_3"] * carried[2],
+    ]
+    moved_1, moved_2 = (
+        out[name] * pt.switch(out[name] > 0, carried[i], carried[i + 1]) for i, name in enumerate(("water_flow_1_2", "water_flow_2_3"))
+    )
+    geothermal = DAY * GEOTHERMAL
+    gained = (
+        DAY * (ground - below_1) + entering - leaving[0] - moved_1,
+        DAY * (below_1 - below_2) + moved_1 - leaving[1] - moved_2,
+        DAY * below_2 + geothermal + moved_2 - leaving[2],
+    )
+    out |= {
+        "net_radiation": net,
+        "latent_heat": latent,
+        "ground_heat": ground,
+        "sensible_heat": net - ground - latent,
+        "heat_flow_1_2": below_1 + moved_1 / DAY,
+        "heat_flow_2_3": below_2 + moved_2 / DAY,
+        "soil_heat_gain": DAY * ground + geothermal,
+        "infiltration_heat": entering,
+        "water_loss_heat": sum(leaving[1:], leaving[0]),
+    }
+    return tuple(e + days * g for e, g in zip(soil.energy, gained, strict=True))
+
+
+def _growth(form: Form, x: Any, f: Any, p: Any, out: dict[str, Any], water: Any) -> tuple[Any, Any]:
+    """Phenology, maintenance and allocation; return the memories."""
+    days = f.step_length
+    temperature = 0.5 * (f.air_temperature_min + f.air_temperature_max)
+    traits = knorr_phenology.Traits(
+        p.phenology_temperature,
+        p.phenology_temperature_spread,
+        p.phenology_day_length,
+        p.phenology_day_length_spread,
+        p.leaf_growth_rate,
+        p.leaf_shedding_rate,
+        p.largest_lai,
+        p.water_use_time,
+    )
+    season = knorr_phenology.season(
+        traits,
+        out["lai"],
+        x.temperature_memory,
+        x.leaf_area_memory,
+        temperature + KELVIN,
+        acm.day_length(f.day_of_year, f.latitude, form.pi),
+        water,
+        out["transpiration"],
+        days,
+    )
+    aimed = season.leaf_area * p.leaf_mass_area
+    warmth = p.maintenance_q10 ** ((temperature - 25.0) / 10.0)
+    kept = labile_allocation.maintenance(
+        x.labile_carbon / days + out["gpp"] - out["dark_respiration"],
+        warmth * (p.wood_maintenance_rate * x.wood_carbon + p.root_maintenance_rate * x.root_carbon),
+    )
+    supply = x.labile_carbon / days + out["gpp"] - out["dark_respiration"] - kept.respiration
+    demands = (
+        positive_part(aimed - x.foliage_carbon) / days,
+        p.root_to_leaf_demand * aimed / days,
+        p.wood_to_leaf_demand * aimed / days,
+    )
+    grown = labile_allocation.growth(supply, demands, p.growth_efficiency)
+    out["allocation_to_foliage"], out["allocation_to_roots"], out["allocation_to_wood"] = grown.allocation
+    out |= {
+        "maintenance_respiration": kept.respiration,
+        "growth_respiration": grown.respiration,
+        "autotrophic_respiration": out["dark_respiration"] + kept.respiration + grown.respiration,
+        "starvation": kept.starved,
+        "target_lai": season.leaf_area,
+        "phenology_warmth": season.warmth,
+        "phenology_daylight": season.daylight,
+        "water_limited_lai": season.water_limited,
+        "leaf_senescence": positive_part(x.foliage_carbon - aimed) / days,
+    }
+    return season.temperature_memory, season.area_memory
+
+
+def _decay(soil: Soil, x: Any, f: Any, p: Any, out: dict[str, Any]) -> dict[str, Any]:
+    """Decomposition, growth and leaf senescence; return the carbon pools after them."""
+    days = f.step_length
+    rates = jcr_respiration.factors(
+        soil.temperature[0],
+        soil.wetness[0],
+        soil.liquid[0],
+        q10=p.decomposition_q10,
+        saturation_exponent=p.saturation_exponent,
+        optimal_wetness=p.optimal_moisture,
+        saturated_factor=p.saturated_decomposition,
+        methane_fraction=p.methane_fraction,
+        methane_q10=p.methane_q10,
+    )
+    potential = (
+        x.woody_debris_carbon * p.woody_debris_turnover,
+        x.litter_carbon * p.litter_turnover,
+        x.soil_carbon * p.soil_turnover,
+    )
+    both = rates.aerobic + rates.anaerobic
+    debris, litter = both * potential[0] * p.woody_debris_to_soil, both * potential[1] * p.litter_to_soil
+    respired = potential[0] * (1.0 - p.woody_debris_to_soil) + potential[1] * (1.0 - p.litter_to_soil) + potential[2]
+    methane = rates.methane_fraction * rates.anaerobic * respired
+    out |= {
+        "aerobic_factor": rates.aerobic,
+        "anaerobic_factor": rates.anaerobic,
+        "methane_share": rates.methane_fraction,
+        "methane_emission": methane,
+        "heterotrophic_respiration": both * respired - methane,
+        "woody_debris_decomposition": debris,
+        "litter_decomposition": litter,
+    }
+    grown = (out["allocation_to_foliage"], out["allocation_to_roots"], out["allocation_to_wood"])
+    net = {
+        "labile": out["gpp"] - out["autotrophic_respiration"] - grown[0] - grown[1] - grown[2],
+        "foliage": grown[0] - out["leaf_senescence"],
+        "root": grown[1],
+        "wood": grown[2],
+        "woody_debris": -both * potential[0],
+        "litter": out["leaf_senescence"] - both * potential[1],
+        "soil": debris + litter - both * potential[2],
+    }
+    return {n: getattr(x, f"{n}_carbon") + days * g for n, g in net.items()}
+
+
+def _losses(form: Form, pools: dict[str, Any], f: Any, p: Any, out: dict[str, Any]) -> dict[str, Any]:
+    """Removal, fire, death and turnover, each of what the one before leaves; return the carbon pools at the end."""
+    days = f.step_length
+    pools = dict(pools)
+    to_litter: dict[str, Any] = {}
+
+    def lose(name: str, amount: Any, to: str | None) -> Any:
+        pools[name] = pools[name] - days * amount
+        if to:
+            pools[to] = pools[to] + days * amount
+            to_litter[name] = to_litter[name] + amount if name in to_litter else amount
+        return amount
+
+    home = {n: "woody_debris" if n == "wood" else "litter" for n in LIVING}
+    living = sum((pools[n] for n in LIVING[1:]), pools[LIVING[0]])
+    bare = living <= 0
+    share = 1.0 / pt.switch(bare, 1.0, living)
+    exported, residue = (f.disturbance_removal + f.yield_removal) * share, form.yield_residue * f.yield_removal * share
+    whole = {n: pools[n] for n in LIVING}
+    out["biomass_removal"] = sum(lose(n, whole[n] * exported, None) for n in LIVING)
+    if form.yield_residue:
+        for n in LIVING:
+            lose(n, whole[n] * residue, home[n])
+
+    foliar, ligneous = p.foliar_combustion_completeness, p.ligneous_combustion_completeness
+    completeness = dict.fromkeys(POOLS, ligneous) | {
+        "foliage": foliar,
+        "litter": 0.5 * (foliar + ligneous),
+        "soil": p.soil_combustion_completeness,
+    }
+    for n in POOLS:
+        out[f"fire_emission_{n}"] = lose(n, fire.combustion(pools[n], f.burned_area, completeness[n], days), None)
+    out["fire_emission"] = sum(out[f"fire_emission_{n}"] for n in POOLS)
+
+    burnt = f.burned_area * (1.0 - p.fire_resilience)
+    unhurt = (1.0 - burnt) * (1.0 - out["hydraulic_mortality"])
+    charred = {n: pools[n] * burnt / days for n in ("woody_debris", "litter")}
+    for n in LIVING:
+        starved = out["leaf_starvation"] if n == "foliage" else out["starvation"]
+        lose(n, pools[n] * (1.0 - (1.0 - starved) * unhurt) / days, home[n])
+    for n, amount in charred.items():
+        out[f"fire_{n}_to_soil"] = amount
+        pools[n], pools["soil"] = pools[n] - days * amount, pools["soil"] + days * amount
+    for n in LIVING:
+        lose(n, pools[n] * getattr(p, f"{n}_turnover"), home[n])
+    out |= {f"{'leaf' if n == 'foliage' else n}_litterfall": to_litter[n] for n in LIVING}
+    out["leaf_litterfall"] = out["leaf_litterfall"] + out["leaf_senescence"]
+    return pools
+
+
+def step(form: Form, x: Any, f: Any, p: Any) -> tuple[State, Fluxes]:
+    """Advance DALEC 1100 by one step.
+
+    Parameters
+    ----------
+    form : Form
+        Choices in the equations.
+    x : State
+        State at the start.
+    f : Forcing
+        Drivers.
+    p : Parameters
+        Parameters.
+
+    Returns
+    -------
+    tuple of State and Fluxes
+        State at the end, and fluxes: gC m-2 d-1, mm d-1, W m-2, and J m-2 d-1 for what changes the heat of the soil.
+    """
+    days = f.step_length
+    soil = soil_of(form, x, p)
+    out = _canopy(form, soil, x, f, p)
+    snow_left = _snow(x, f, p, out)
+    filled = _water(form, soil, f, p, out)
+    out["transpiration"] = out["transpiration_1"] + out["transpiration_2"]
+    out["evapotranspiration"] = out["soil_evaporation"] + out["transpiration"] + out["sublimation"]
+    water = tuple(pt.switch(w > c, c, w) for w, c in zip(filled, soil.capacity, strict=True))
+    for i in range(3):
+        source = 1 if form.misbooked_overflow and i == 1 else i + 1
+        out[f"drainage_{source}"] = out[f"drainage_{source}"] + positive_part(filled[i] - soil.capacity[i]) / days
+    energy = _heat(form, soil, f, p, out)
+    out["runoff"] = out["surface_runoff"] + out["drainage_1"] + out["drainage_2"] + out["drainage_3"]
+    rooted = 0.5 * (soil.water[0] + soil.water[1] + water[0] + water[1])
+    memories = _growth(form, x, f, p, out, rooted)
+    pools = _losses(form, _decay(soil, x, f, p, out), f, p, out)
+    out["reco"] = out["autotrophic_respiration"] + out["heterotrophic_respiration"]
+    out["nee"] = out["reco"] - out["gpp"]
+    out["nbe"] = out["nee"] + out["fire_emission"]
+    for i in range(3):
+        out[f"soil_temperature_{i + 1}"] = soil.temperature[i] - KELVIN
+        out[f"liquid_fraction_{i + 1}"] = soil.liquid[i]
+        out[f"soil_water_{i + 1}"] = soil.water[i]
+    specific = [soil_heat.specific_energy(*v, form.heat) for v in zip(energy, water, soil.dry, strict=True)]
+    following = State(
+        *(pools[n] for n in POOLS),
+        *(w / c for w, c in zip(water, soil.capacity, strict=True)),
+        snow_left,
+        *specific,
+        *memories,
+    )
+    return following, Fluxes(**out)

@@ -1,0 +1,218 @@
+"""Temperature and ice of soil layers from the energy that they hold, and the conduction of heat between layers.
+
+The energy of a layer counts from 0 K with ice: E = S T + W e, with the heat capacity S of dry soil (J m-2 K-1), water W (mm) and
+the specific energy e of the water (J kg-1). Temperature and ice follow from e alone: ice below the melting point, a mixture at it, liquid
+above. So e is a good state: its range does not depend on how much soil and water there is.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pytensor.tensor as pt
+
+MELTING = 273.16  # K
+ICE, LIQUID, FUSION = 2093.0, 4186.0, 3.34e5  # J kg-1 K-1, J kg-1 K-1, J kg-1
+ZERO_ENERGY = MELTING - (ICE * MELTING + FUSION) / LIQUID  # K, where supercooled liquid would have no energy
+EVAPORATION = 2.501e6  # J kg-1
+DAY = 86400.0
+
+
+class Constants(NamedTuple):
+    """Numbers that source codes round."""
+
+    zero_energy: float = ZERO_ENERGY
+    seen_at_melting: float = MELTING  # temperature that is diagnosed for a mixture, K
+
+
+def _by_phase(energy: Any, ice: Any, mixture: Any, liquid: Any) -> Any:
+    # Compared a third time so that NaN is NaN.
+    top = ICE * MELTING + FUSION
+    return pt.switch(energy < ICE * MELTING, ice, pt.switch(energy > top, liquid, pt.switch(energy <= top, mixture, energy)))
+
+
+def temperature(energy: Any, constants: Constants = Constants()) -> Any:
+    """Return the temperature of water with a specific energy.
+
+    Parameters
+    ----------
+    energy : tensor
+        J kg-1.
+    constants : Constants
+        Rounded numbers of a source code.
+
+    Returns
+    -------
+    tensor
+        K. The gradient is zero while water freezes or melts: the energy changes the ice alone.
+    """
+    return _by_phase(energy, energy / ICE, constants.seen_at_melting, energy / LIQUID + constants.zero_energy)
+
+
+def liquid_fraction(energy: Any) -> Any:
+    """Return the fraction of water that is liquid.
+
+    Parameters
+    ----------
+    energy : tensor
+        Specific energy, J kg-1.
+
+    Returns
+    -------
+    tensor
+        0 to 1.
+    """
+    part = (energy - ICE * MELTING) / FUSION
+    return pt.switch(part < 0, 0.0, pt.switch(part > 1, 1.0, part))
+
+
+def stored(energy: Any, water: Any, dry_capacity: Any, constants: Constants = Constants()) -> Any:
+    """Return the energy of a layer.
+
+    Parameters
+    ----------
+    energy : tensor
+        Specific energy of the water, J kg-1.
+    water : tensor
+        mm.
+    dry_capacity : tensor
+        Heat capacity of the dry layer, J m-2 K-1.
+    constants : Constants
+        Rounded numbers of a source code.
+
+    Returns
+    -------
+    tensor
+        J m-2.
+    """
+    return dry_capacity * temperature(energy, constants._replace(seen_at_melting=MELTING)) + water * energy
+
+
+def specific_energy(stock: Any, water: Any, dry_capacity: Any, constants: Constants = Constants()) -> Any:
+    """Return the specific energy of the water of a layer, the inverse of `stored`.
+
+    Parameters
+    ----------
+    stock : tensor
+        Energy of the layer, J m-2.
+    water : tensor
+        mm.
+    dry_capacity : tensor
+        Heat capacity of the dry layer, J m-2 K-1.
+    constants : Constants
+        Rounded numbers of a source code.
+
+    Returns
+    -------
+    tensor
+        J kg-1.
+    """
+    frozen = (dry_capacity + water * ICE) * MELTING
+    ice = ICE * stock / (dry_capacity + water * ICE)
+    liquid = LIQUID * (stock - dry_capacity * constants.zero_energy) / (dry_capacity + water * LIQUID)
+    mixture = (stock - dry_capacity * MELTING) / pt.switch(water <= 0, 1.0, water)
+    return pt.switch(stock < frozen, ice, pt.switch(stock > frozen + water * FUSION, liquid, mixture))
+
+
+def carried(temperature: Any, constants: Constants = Constants()) -> Any:
+    """Return the energy that liquid water carries.
+
+    Parameters
+    ----------
+    temperature : tensor
+        K.
+    constants : Constants
+        Rounded numbers of a source code.
+
+    Returns
+    -------
+    tensor
+        J kg-1.
+    """
+    return LIQUID * (temperature - constants.zero_energy)
+
+
+def heat_capacity(water: Any, liquid: Any, dry_capacity: Any) -> Any:
+    """Return the heat capacity of a layer without the heat of melting.
+
+    Parameters
+    ----------
+    water : tensor
+        mm.
+    liquid : tensor
+        Fraction of it that is liquid.
+    dry_capacity : tensor
+        Of the dry layer, J m-2 K-1.
+
+    Returns
+    -------
+    tensor
+        J m-2 K-1.
+    """
+    return dry_capacity + water * (ICE + liquid * (LIQUID - ICE))
+
+
+def conduction(surface: Any, temperatures: Sequence[Any], conductances: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the conduction of heat between the surface and layers from temperatures at the start.
+
+    Parameters
+    ----------
+    surface : tensor
+        Temperature of the surface, K.
+    temperatures : sequence of tensor
+        Of the layers from above, K.
+    conductances : sequence of tensor
+        Above each layer, W m-2 K-1.
+
+    Returns
+    -------
+    tuple of tensor
+        W m-2, positive downwards, above each layer. Long steps diverge where a conductance times the step is more than about
+        the heat capacity of a layer.
+    """
+    above = (surface, *temperatures[:-1])
+    return tuple(g * (a - b) for g, a, b in zip(conductances, above, temperatures, strict=True))
+
+
+def implicit_conduction(
+    surface: Any, temperatures: Sequence[Any], conductances: Sequence[Any], capacities: Sequence[Any], days: Any
+) -> tuple[Any, ...]:
+    """Return the conduction of heat from temperatures at the end of the step, as conduction alone would make them.
+
+    Parameters
+    ----------
+    surface : tensor
+        Temperature of the surface, K.
+    temperatures : sequence of tensor
+        Of the layers from above, at the start, K.
+    conductances : sequence of tensor
+        Above each layer, W m-2 K-1.
+    capacities : sequence of tensor
+        Heat capacities of the layers, J m-2 K-1.
+    days : tensor
+        Step length, d.
+
+    Returns
+    -------
+    tuple of tensor
+        W m-2, positive downwards, above each layer (backward Euler): stable for steps of any length, and equal to `conduction` in the limit
+        of short ones.
+    """
+    above = (surface, *temperatures[:-1])
+    differences = [a - b for a, b in zip(above, temperatures, strict=True)]
+    rates = [c / (days * DAY) for c in capacities]
+    # From below: the flow into a layer and its warming are linear in the warming of the layer above it.
+    slope: Any = 0.0
+    offset: Any = 0.0
+    forms = []
+    for g, difference, rate in reversed(list(zip(conductances, differences, rates, strict=True))):
+        # rate * w = flow - (slope * w + offset), flow = g * (difference + w_above - w)
+        w_slope = g / (rate + slope + g)
+        w_offset = (g * difference - offset) / (rate + slope + g)
+        slope, offset = g * (1.0 - w_slope), g * (difference - w_offset)
+        forms.append((slope, offset, w_slope, w_offset))
+    warmed: Any = 0.0
+    flows = []
+    for slope, offset, w_slope, w_offset in reversed(forms):
+        flows.append(slope * warmed + offset)
+        warmed = w_slope * warmed + w_offset
+    return tuple(flows)
