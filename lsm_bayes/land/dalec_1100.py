@@ -8,13 +8,15 @@ what the step leaves.
 States of soil are water per pore volume and energy per mass of water, so that bounds of the initial values hold for soils of any
 depth; ``dalec_1100_step.soil_of`` gives water, heat, temperature and ice of the layers.
 
-`dalec_1100_original` follows the C source, here is otherwise: (1) heat and water move between layers implicitly, since explicit steps
-diverge in layers thinner than about 0.5 m with months and 0.2 m with days; (2) the gradient of the water potential counts in full, the
-source multiplies it by 1e-12 through its units (1e-9 for 1e3 in metres of water per MPa); (3) a layer loses no more liquid water than it
-has, where in the source it becomes negative and then undefined; (4) water above the pore volume takes its heat along; (5) soil that
-freezes or melts has 273.16 K, the melting point of its energies, not 273.15 K, and supercooled water carries heat without a jump there;
-(6) of a yield Y and a disturbance D the source takes 2 Y + D from the vegetation and leaves Y as litter, here Y + D is taken and exported;
-(7) soil saturated with water has the limit of the moisture response in place of 0 / 0.
+`dalec_1100_original` follows the C source. Here it is otherwise: (1) heat and water flow between layers with what the step makes of
+temperatures and potentials (linearly implicit): flows from those at its start diverge in layers thinner than about 0.5 m with months, 0.2 m with
+days; (2) the gradient of the water potential has its unit (1e3 / 9.8 metres of water per MPa, in the source 1e-9 / 9.8, so that only
+gravity is left); (3) a layer loses no more liquid water than it has, where in the source it becomes negative and then undefined;
+(4) what layer 2 cannot hold runs off with its own heat, in the source with that of layer 1; (5) soil that freezes or melts has
+273.16 K, the melting point of its energies, in the source 273.15 K, and the heat of liquid water has no jump there; (6) of a yield Y and
+a disturbance D the source takes 2 Y + D from the vegetation and leaves Y as litter, here Y + D is taken and exported; (7) soil saturated with
+water has the limit of the moisture response in place of 0 / 0, in both. Where in the source a layer loses all its water, or its temperature
+diverges, `dalec_1100_original` has other numbers: they mean nothing.
 
 Traps. What melts and what drains in a step, and what roots and wood demand in it, do not depend on its length: the parameters of daily
 and monthly runs differ. Turnover is linear in the step: with months a litter turnover above 1/30 per day empties the pool and more.

@@ -1,6 +1,7 @@
 """The step of DALEC 1100: canopy, water and heat of three soil layers, then carbon. `dalec_1100.py` says what it is and declares the models."""
 
 import math
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytensor.tensor as pt
@@ -33,7 +34,7 @@ class Form(NamedTuple):
 
     pi: float = math.pi
     heat: soil_heat.Constants = soil_heat.Constants()
-    implicit: bool = True  # conduction of heat and flow of water between layers
+    implicit: bool = True  # flows of heat and water between layers
     metres_per_mpa: float = soil_column.METRES_PER_MPA
     limited: bool = True  # no layer loses more liquid water than it has
     misbooked_overflow: bool = False  # water beyond the pores of layer 2 is taken for drainage of layer 1, and takes heat from there
@@ -209,7 +210,7 @@ def _water(form: Form, soil: Soil, f: Any, p: Any, out: dict[str, Any]) -> tuple
 
 def _heat(form: Form, soil: Soil, f: Any, p: Any, out: dict[str, Any]) -> tuple[Any, ...]:
     """Radiation, heat and its flows; return the energy of the layers at the end."""
-    days, top = f.step_length, soil.temperature
+    days = f.step_length
     skin = f.skin_temperature + KELVIN
     cover = out["snow_cover_fraction"]
     shortwave = f.shortwave_down * 1e6 / DAY
@@ -217,32 +218,37 @@ def _heat(form: Form, soil: Soil, f: Any, p: Any, out: dict[str, Any]) -> tuple[
     net = shortwave - albedo * shortwave + f.longwave_down - STEFAN_BOLTZMANN * skin**4
     vapour = out["soil_evaporation"] + out["transpiration"]
     latent = (soil_heat.EVAPORATION * vapour + (soil_heat.FUSION + soil_heat.EVAPORATION) * out["sublimation"]) / DAY
-    z = soil.thickness
-    conductances = (
-        p.surface_heat_conductivity / (0.5 * z[0]) * (1.0 - cover),
-        2.0 * p.soil_heat_conductivity / (z[0] + z[1]),
-        2.0 * p.soil_heat_conductivity / (z[1] + z[2]),
-    )
-    if form.implicit:
-        held = [soil_heat.heat_capacity(*v) for v in zip(soil.water, soil.liquid, soil.dry, strict=True)]
-        ground, below_1, below_2 = soil_heat.implicit_conduction(skin, top, conductances, held, days)
-    else:
-        ground, below_1, below_2 = soil_heat.conduction(skin, top, conductances)
-
-    carried = [soil_heat.carried(t, form.heat) for t in top]
     coming = out["rainfall"] + out["snow_melt"]
     dry = coming <= 0
     rain = pt.switch(dry, 1.0, out["rainfall"] / pt.switch(dry, 1.0, coming))  # snow melts at 0 degC
     rain_temperature = 0.5 * (f.air_temperature_min + f.air_temperature_max) * rain + KELVIN
     entering = out["infiltration"] * soil_heat.carried(rain_temperature, form.heat)
+
+    z, between = soil.thickness, (out["water_flow_1_2"], out["water_flow_2_3"])
+    surface = p.surface_heat_conductivity / (0.5 * z[0]) * (1.0 - cover)
+    conducted = [2.0 * p.soil_heat_conductivity / (a + b) for a, b in pairwise(z)]
+    end = soil.temperature  # at which heat flows
+    if form.implicit:
+        held = [soil_heat.heat_capacity(*v) for v in zip(soil.water, soil.liquid, soil.dry, strict=True)]
+        by_water = soil_heat.LIQUID / DAY
+        warmed = soil_heat.implicit_warming(
+            end,
+            held,
+            ((surface, skin), (out["infiltration"] * by_water, rain_temperature)),
+            [g + positive_part(w) * by_water for g, w in zip(conducted, between, strict=True)],
+            [g + positive_part(-w) * by_water for g, w in zip(conducted, between, strict=True)],
+            days,
+        )
+        end = tuple(t + d for t, d in zip(end, warmed, strict=True))
+    ground = surface * (skin - end[0])
+    below_1, below_2 = (g * (a - b) for g, (a, b) in zip(conducted, pairwise(end), strict=True))
+    carried = [soil_heat.carried(t, form.heat) for t in end]
     leaving = [
         (out["soil_evaporation"] + out["transpiration_1"] + out["drainage_1"]) * carried[0],
         (out["transpiration_2"] + out["drainage_2"]) * carried[1],
         out["drainage_3"] * carried[2],
     ]
-    moved_1, moved_2 = (
-        out[name] * pt.switch(out[name] > 0, carried[i], carried[i + 1]) for i, name in enumerate(("water_flow_1_2", "water_flow_2_3"))
-    )
+    moved_1, moved_2 = (w * pt.switch(w > 0, carried[i], carried[i + 1]) for i, w in enumerate(between))
     geothermal = DAY * GEOTHERMAL
     gained = (
         DAY * (ground - below_1) + entering - leaving[0] - moved_1,

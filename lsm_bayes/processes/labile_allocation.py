@@ -31,7 +31,7 @@ def unmet(supply: Any, demand: Any) -> Any:
     Parameters
     ----------
     supply, demand : tensor
-        Not negative, the same unit.
+        The same unit. A supply below zero, which rounding makes of nothing, is nothing.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def unmet(supply: Any, demand: Any) -> Any:
         exp(-supply / demand); 0 without a demand.
     """
     none = demand <= 0
-    return pt.switch(none, 0.0, pt.exp(-supply / pt.switch(none, 1.0, demand)))
+    return pt.switch(none, 0.0, pt.exp(-positive_part(supply) / pt.switch(none, 1.0, demand)))
 
 
 def maintenance(supply: Any, wanted: Any) -> Maintenance:
@@ -79,5 +79,5 @@ def growth(supply: Any, demands: Sequence[Any], efficiency: Any) -> Growth:
         Growth of each organ, in proportion to the demands, and growth respiration.
     """
     total = sum(demands[1:], demands[0])
-    met = 1.0 - unmet(positive_part(efficiency * supply), total)
+    met = 1.0 - unmet(efficiency * supply, total)
     return Growth(tuple(d * met for d in demands), (1.0 - efficiency) / efficiency * (total * met))

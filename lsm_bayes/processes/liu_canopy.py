@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytensor.tensor as pt
 
+from lsm_bayes.processes.labile_allocation import unmet
 from lsm_bayes.processes.thresholds import clipped, positive_part, smaller
 
 KELVIN = 273.15
@@ -159,8 +160,7 @@ def photosynthesis(air: Air, leaf: Leaf, lai: Any, coefficient: Any, stress: Any
 
     respired = leaf.respiration_ratio * leaf.vcmax25 * leaf.respiration_q10**above
     wanted = respired * lit * TO_CARBON
-    bare = wanted <= 0
-    starved = pt.switch(bare, 0.0, pt.exp(-labile / (pt.switch(bare, 1.0, wanted) * days)))
+    starved = unmet(labile, wanted * days)
     return Assimilation(
         gross * lit * TO_CARBON,
         wanted * (1.0 - starved),

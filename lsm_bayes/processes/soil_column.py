@@ -188,6 +188,6 @@ def share_of_losses(losses: Any, gain: Any, liquid_water: Any, days: Any) -> Any
         At most 1.
     """
     wanted = losses * days
-    there = liquid_water + gain * days
+    there = positive_part(liquid_water + gain * days)
     short = wanted > there
     return pt.switch(short, there / pt.switch(short, wanted, 1.0), 1.0)

@@ -109,7 +109,8 @@ def specific_energy(stock: Any, water: Any, dry_capacity: Any, constants: Consta
     frozen = (dry_capacity + water * ICE) * MELTING
     ice = ICE * stock / (dry_capacity + water * ICE)
     liquid = LIQUID * (stock - dry_capacity * constants.zero_energy) / (dry_capacity + water * LIQUID)
-    mixture = (stock - dry_capacity * MELTING) / pt.switch(water <= 0, 1.0, water)
+    part = (stock - frozen) / pt.switch(water <= 0, 1.0, water * FUSION)
+    mixture = ICE * MELTING + FUSION * pt.switch(part > 1, 1.0, part)  # rounding, where there is next to no water
     return pt.switch(stock < frozen, ice, pt.switch(stock > frozen + water * FUSION, liquid, mixture))
 
 
@@ -151,68 +152,52 @@ def heat_capacity(water: Any, liquid: Any, dry_capacity: Any) -> Any:
     return dry_capacity + water * (ICE + liquid * (LIQUID - ICE))
 
 
-def conduction(surface: Any, temperatures: Sequence[Any], conductances: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the conduction of heat between the surface and layers from temperatures at the start.
-
-    Parameters
-    ----------
-    surface : tensor
-        Temperature of the surface, K.
-    temperatures : sequence of tensor
-        Of the layers from above, K.
-    conductances : sequence of tensor
-        Above each layer, W m-2 K-1.
-
-    Returns
-    -------
-    tuple of tensor
-        W m-2, positive downwards, above each layer. Long steps diverge where a conductance times the step is more than about
-        the heat capacity of a layer.
-    """
-    above = (surface, *temperatures[:-1])
-    return tuple(g * (a - b) for g, a, b in zip(conductances, above, temperatures, strict=True))
-
-
-def implicit_conduction(
-    surface: Any, temperatures: Sequence[Any], conductances: Sequence[Any], capacities: Sequence[Any], days: Any
+def implicit_warming(
+    temperatures: Sequence[Any],
+    capacities: Sequence[Any],
+    outside: Sequence[tuple[Any, Any]],
+    downwards: Sequence[Any],
+    upwards: Sequence[Any],
+    days: Any,
 ) -> tuple[Any, ...]:
-    """Return the conduction of heat from temperatures at the end of the step, as conduction alone would make them.
+    """Return by how much layers warm in a step, without melting and freezing, from temperatures at its end (backward Euler).
 
     Parameters
     ----------
-    surface : tensor
-        Temperature of the surface, K.
     temperatures : sequence of tensor
         Of the layers from above, at the start, K.
-    conductances : sequence of tensor
-        Above each layer, W m-2 K-1.
     capacities : sequence of tensor
         Heat capacities of the layers, J m-2 K-1.
+    outside : sequence of (tensor, tensor)
+        What warms the uppermost layer: W m-2 K-1 and K. Water that enters counts with its heat capacity.
+    downwards : sequence of tensor
+        What each layer gives the next one, W m-2 K-1: conduction, and water that flows down.
+    upwards : sequence of tensor
+        What each layer gets back from the next one, W m-2 K-1: conduction, and water that flows up.
     days : tensor
         Step length, d.
 
     Returns
     -------
     tuple of tensor
-        W m-2, positive downwards, above each layer (backward Euler): stable for steps of any length, and equal to `conduction` in the limit
-        of short ones.
+        K. Water that leaves does not count: it has the temperature of the layer. Flows of heat with the temperatures at the end are
+        stable for steps of any length, where those with the temperatures at the start diverge as soon as they
+        exceed the heat capacity of a layer.
     """
-    above = (surface, *temperatures[:-1])
-    differences = [a - b for a, b in zip(above, temperatures, strict=True)]
     rates = [c / (days * DAY) for c in capacities]
-    # From below: the flow into a layer and its warming are linear in the warming of the layer above it.
+    # From below: the warming of a layer, and what it takes from the layer above, are linear in the warming of the latter.
     slope: Any = 0.0
     offset: Any = 0.0
-    forms = []
-    for g, difference, rate in reversed(list(zip(conductances, differences, rates, strict=True))):
-        # rate * w = flow - (slope * w + offset), flow = g * (difference + w_above - w)
-        w_slope = g / (rate + slope + g)
-        w_offset = (g * difference - offset) / (rate + slope + g)
-        slope, offset = g * (1.0 - w_slope), g * (difference - w_offset)
-        forms.append((slope, offset, w_slope, w_offset))
-    warmed: Any = 0.0
-    flows = []
-    for slope, offset, w_slope, w_offset in reversed(forms):
-        flows.append(slope * warmed + offset)
-        warmed = w_slope * warmed + w_offset
-    return tuple(flows)
+    linear = []
+    for i in reversed(range(1, len(rates))):
+        down, up, difference = downwards[i - 1], upwards[i - 1], temperatures[i - 1] - temperatures[i]
+        whole = rates[i] + slope + down
+        own, given = down / whole, (down * difference - offset) / whole
+        slope, offset = up * (1.0 - own), up * (difference - given)
+        linear.append((own, given))
+    total = sum(g for g, _ in outside)
+    came = sum(g * (t - temperatures[0]) for g, t in outside)
+    warmed = [(came - offset) / (rates[0] + slope + total)]
+    for own, given in reversed(linear):
+        warmed.append(own * warmed[-1] + given)
+    return tuple(warmed)
