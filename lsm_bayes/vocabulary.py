@@ -163,9 +163,9 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("water_limited_lai", "m2 m-2", "leaf area index that soil water keeps"),
         Quantity("phenology_warmth", "1", "fraction of plants that are warm enough for leaves"),
         Quantity("phenology_daylight", "1", "fraction of plants whose day is long enough for leaves"),
-        Quantity("leaf_starvation", "1", "fraction of the leaves that die in a step because labile carbon cannot feed their dark respiration"),
-        Quantity("starvation", "1", "fraction of other living tissue that dies in a step because labile carbon cannot feed its maintenance"),
-        Quantity("hydraulic_mortality", "1", "fraction of living tissue that dies in a step of hydraulic failure"),
+        Quantity("leaf_starvation", "1", "fraction of the leaves that die in a month because labile carbon cannot feed their dark respiration"),
+        Quantity("starvation", "1", "fraction of other living tissue that dies in a month because labile carbon cannot feed its maintenance"),
+        Quantity("hydraulic_mortality", "1", "fraction of living tissue that dies in a month of hydraulic failure"),
         _flux("dark_respiration", "mitochondrial respiration of leaves, day and night"),
         # --- water
         Quantity("rainfall", "mm d-1", "precipitation that falls as rain", "positive downwards", (), (), ("prra",)),

@@ -8,20 +8,21 @@ what the step leaves.
 States of soil are water per pore volume and energy per mass of water, so that bounds of the initial values hold for soils of any
 depth; ``dalec_1100_step.soil_of`` gives water, heat, temperature and ice of the layers.
 
-`dalec_1100_original` follows the C source. Here it is otherwise: (1) heat and water flow between layers with what the step makes of
-temperatures and potentials (linearly implicit): flows from those at its start diverge in layers thinner than about 0.5 m with months, 0.2 m with
-days; (2) the gradient of the water potential has its unit (1e3 / 9.8 metres of water per MPa, in the source 1e-9 / 9.8, so that only
-gravity is left); (3) a layer loses no more liquid water than it has, where in the source it becomes negative and then undefined;
-(4) what layer 2 cannot hold runs off with its own heat, in the source with that of layer 1; (5) soil that freezes or melts has
-273.16 K, the melting point of its energies, in the source 273.15 K, and the heat of liquid water has no jump there; (6) of a yield Y and
-a disturbance D the source takes 2 Y + D from the vegetation and leaves Y as litter, here Y + D is taken and exported; (7) soil saturated with
-water has the limit of the moisture response in place of 0 / 0, in both. Where in the source a layer loses all its water, or its temperature
-diverges, `dalec_1100_original` has other numbers: they mean nothing.
+`DEFAULT` and `SOURCE` are two forms of the equations. In the C source, which `variant` with `SOURCE` repeats: (1) heat and water flow
+between layers with temperatures and potentials at the start of the step, which diverges in layers thinner than about 0.5 m with months, 0.2 m
+with days; here with those that the step makes of them (linearly implicit). (2) The gradient of the water potential is multiplied by 1e-9 / 9.8,
+so that only gravity is left; here by 1e3 / 9.8, the metres of water per MPa. (3) A layer can lose more water than it has, after which its
+moisture is undefined; here no more than its liquid water. (4) What layer 2 cannot hold runs off with the heat of layer 1; here with its
+own. (5) Soil that freezes or melts has 273.15 K; here 273.16 K, the melting point of its energies, and the heat of liquid water has no
+jump there. (6) Of a yield Y and a disturbance D, 2 Y + D is taken from the vegetation, and Y left as litter; here Y + D is taken and
+exported. (7) Snow that melts, water that drains, tissue that dies of starvation or hydraulic failure, and the demands of roots and wood are
+fractions of one step, whatever its length; here those of a month, so that months are as there, and days do not melt, drain and
+kill thirty times as fast. In saturated soil the moisture response is 0 / 0 there; its limit is taken here, in both forms. Most points inside the bounds
+leave the domain of the source within a few steps; from there on `SOURCE` has other numbers, which mean nothing either.
 
-Traps. What melts and what drains in a step, and what roots and wood demand in it, do not depend on its length: the parameters of daily
-and monthly runs differ. Turnover is linear in the step: with months a litter turnover above 1/30 per day empties the pool and more.
-Heat capacity, conductivity and latent heat of evaporation of the canopy (2.26e6 J kg-1) and of the energy balance (2.501e6) are those of the source. Evaporation
-of bare soil needs precipitation in the same step.
+Traps. Turnover is linear in the step: with months a litter turnover above 1/30 per day empties the pool and more. The latent heat of the
+canopy (2.26e6 J kg-1) is not that of the energy balance (2.501e6), as in the source. Soil evaporates only in steps with precipitation. A canopy
+dies at once where labile carbon runs out, and grows again from 1e-9 m2 m-2, if at all.
 
 Gradients. `mortality_suction` and `mortality_steepness` act only in steps in which the upper two layers hold no ice at all: a jump, of
 which the derivative with respect to everything that freezes soil knows nothing; with ``DEFAULT._replace(thaw_width=0.1)`` mortality sets
@@ -48,6 +49,7 @@ SOURCE = Form(
     metres_per_mpa=1e-9 / 9.8,
     limited=False,
     misbooked_overflow=True,
+    period=None,
     yield_residue=1.0,
 )
 CITATIONS = (
@@ -200,4 +202,3 @@ def variant(form: Form, name: str, title: str) -> ProcessModel:
 
 
 DALEC_1100 = variant(DEFAULT, "dalec_1100", "DALEC 1100: canopy of Liu, phenology of Knorr, three soil layers (CARDAMOM 1100)")
-DALEC_1100_ORIGINAL = variant(SOURCE, "dalec_1100_original", "DALEC 1100 as in the C source")

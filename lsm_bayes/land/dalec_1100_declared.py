@@ -29,7 +29,7 @@ class Parameters(NamedTuple):
     leaf_reflectance_nir: Annotated[float, Parameter("1", (0.3, 0.7), "reflectance in the near infrared", level="pft")] = 0.45
     stress_suction: Annotated[float, Parameter("MPa", (0.1, 30.0), "soil suction that halves photosynthesis and transpiration", level="pft")] = 1.5
     stress_steepness: Annotated[float, Parameter("1", (4.1, 50.0), "steepness of water stress with relative suction", level="pft")] = 6.0
-    mortality_suction: Annotated[float, Parameter("MPa", (0.1, 30.0), "soil suction at which half of the plants die of hydraulic failure in a step", level="pft")] = 8.0
+    mortality_suction: Annotated[float, Parameter("MPa", (0.1, 30.0), "soil suction at which half of the plants die of hydraulic failure in a month", level="pft")] = 8.0
     mortality_steepness: Annotated[float, Parameter("1", (4.1, 50.0), "steepness of hydraulic failure with relative suction", level="pft")] = 8.0
     deep_root_fraction: Annotated[float, Parameter("1", (0.001, 1.0), "density of roots in layer 2 as a fraction of that in layer 1", level="pft")] = 0.5
     rain_for_full_evaporation: Annotated[float, Parameter("mm d-1", (0.01, 100.0), "precipitation from which on soil evaporates at the full rate")] = 5.0
@@ -42,8 +42,8 @@ class Parameters(NamedTuple):
     largest_lai: Annotated[float, Parameter("m2 m-2", (0.1, 10.0), "leaf area index that water does not limit", level="pft")] = 5.0
     water_use_time: Annotated[float, Parameter("d", (0.1, 300.0), "time for which plants keep soil water at the rate of transpiration", level="pft")] = 60.0
     leaf_mass_area: Annotated[float, Parameter("gC m-2", (5.0, 200.0), "leaf carbon per leaf area", level="pft")] = 60.0
-    root_to_leaf_demand: Annotated[float, Parameter("1", (1e-4, 5.0), "demand of roots in a step as a fraction of the leaf carbon aimed at", level="pft")] = 0.2
-    wood_to_leaf_demand: Annotated[float, Parameter("1", (1e-4, 50.0), "demand of wood in a step as a fraction of the leaf carbon aimed at", level="pft")] = 0.5
+    root_to_leaf_demand: Annotated[float, Parameter("1", (1e-4, 5.0), "demand of roots in a month as a fraction of the leaf carbon aimed at", level="pft")] = 0.2
+    wood_to_leaf_demand: Annotated[float, Parameter("1", (1e-4, 50.0), "demand of wood in a month as a fraction of the leaf carbon aimed at", level="pft")] = 0.5
     growth_efficiency: Annotated[float, Parameter("1", (0.6, 0.95), "fraction of the carbon used for growth that becomes tissue", level="global")] = 0.8
     root_maintenance_rate: Annotated[float, Parameter("d-1", (1e-4, 0.01), "maintenance respiration of roots per carbon at 25 degC", level="pft")] = 1e-3
     wood_maintenance_rate: Annotated[float, Parameter("d-1", (1e-6, 0.005), "maintenance respiration of wood per carbon at 25 degC", level="pft")] = 5e-5
@@ -71,7 +71,7 @@ class Parameters(NamedTuple):
     saturated_conductivity: Annotated[float, Parameter("m s-1", (1e-9, 1e-4), "hydraulic conductivity of saturated soil")] = 1e-6
     largest_infiltration: Annotated[float, Parameter("mm d-1", (1.0, 100.0), "infiltration that abundant water tends to")] = 20.0
     field_capacity_suction: Annotated[float, Parameter("MPa", (0.01, 0.1), "suction above which soil does not drain")] = 0.033
-    drained_fraction: Annotated[float, Parameter("1", (0.01, 1.0), "fraction of the water beyond field capacity that saturated soil loses in a step")] = 0.3
+    drained_fraction: Annotated[float, Parameter("1", (0.01, 1.0), "fraction of the water beyond field capacity that saturated soil loses in a month")] = 0.3
     porosity_1: Annotated[float, Parameter("1", (0.2, 0.98), "pore volume of layer 1")] = 0.5
     porosity_2: Annotated[float, Parameter("1", (0.2, 0.98), "pore volume of layer 2")] = 0.45
     porosity_3: Annotated[float, Parameter("1", (0.2, 0.8), "pore volume of layer 3")] = 0.4
@@ -84,7 +84,7 @@ class Parameters(NamedTuple):
     soil_heat_conductivity: Annotated[float, Parameter("W m-1 K-1", (0.3, 2.0), "heat conductivity between soil layers")] = 1.2
     surface_heat_conductivity: Annotated[float, Parameter("W m-1 K-1", (0.3, 2.0), "heat conductivity from the surface to the middle of layer 1")] = 0.5
     melt_onset: Annotated[float, Parameter("K", (263.15, 283.15), "skin temperature above which snow melts")] = 272.15
-    melt_slope: Annotated[float, Parameter("K-1", (1e-5, 1.0), "fraction of the snow that melts in a step per kelvin above the onset")] = 0.05
+    melt_slope: Annotated[float, Parameter("K-1", (1e-5, 1.0), "fraction of the snow that melts in a month per kelvin above the onset")] = 0.05
     half_cover_snow: Annotated[float, Parameter("mm", (10.0, 1000.0), "snow water at which half of the ground is covered")] = 100.0
     sublimation_rate: Annotated[float, Parameter("mm m2 MJ-1", (0.001, 10.0), "sublimation of full snow cover per shortwave radiation")] = 0.02
     # fmt: on

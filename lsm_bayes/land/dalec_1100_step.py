@@ -33,11 +33,12 @@ class Form(NamedTuple):
     """Choices in the equations: what the C source does otherwise, and the width of the one event."""
 
     pi: float = math.pi
-    heat: soil_heat.Constants = soil_heat.Constants()
+    heat: soil_heat.Constants = soil_heat.EXACT
     implicit: bool = True  # flows of heat and water between layers
     metres_per_mpa: float = soil_column.METRES_PER_MPA
     limited: bool = True  # no layer loses more liquid water than it has
     misbooked_overflow: bool = False  # water beyond the pores of layer 2 is taken for drainage of layer 1, and takes heat from there
+    period: float | None = 365.25 / 12  # d, in which declared fractions of a step happen; None: in a step, whatever its length
     yield_residue: float = 0.0  # carbon left as litter per carbon harvested
     thaw_width: float = 0.0  # liquid fraction over which hydraulic mortality sets in; 0: at once, with the last ice
 
@@ -54,6 +55,15 @@ class Soil(NamedTuple):
     temperature: tuple[Any, ...]  # K
     liquid: tuple[Any, ...]
     potential: tuple[Any, ...]  # MPa
+
+
+def _in_step(form: Form, fraction: Any, days: Any) -> Any:
+    """Return what happens in a step of a fraction that happens in the period."""
+    if form.period is None:
+        return fraction
+    left = 1.0 - fraction
+    none = left <= 1e-12
+    return 1.0 - pt.exp(days / form.period * pt.log(pt.switch(none, 1e-12, left)))
 
 
 def _layers(owner: Any, name: str) -> tuple[Any, ...]:
@@ -117,9 +127,7 @@ def _canopy(form: Form, soil: Soil, x: Any, f: Any, p: Any) -> dict[str, Any]:
         p.leaf_reflectance_par,
         p.leaf_reflectance_nir,
     )
-    open_1, open_2 = (
-        soil_column.openness(soil.potential[i], soil.liquid[i], p.stress_suction, p.stress_steepness) for i in (0, 1)
-    )
+    open_1, open_2 = (soil_column.openness(soil.potential[i], soil.liquid[i], p.stress_suction, p.stress_steepness) for i in (0, 1))
     alive = _per_root(
         *(soil_column.openness(soil.potential[i], soil.liquid[i], p.mortality_suction, p.mortality_steepness) for i in (0, 1)), p
     )
@@ -147,12 +155,12 @@ def _canopy(form: Form, soil: Soil, x: Any, f: Any, p: Any) -> dict[str, Any]:
     }
 
 
-def _snow(x: Any, f: Any, p: Any, out: dict[str, Any]) -> Any:
+def _snow(form: Form, x: Any, f: Any, p: Any, out: dict[str, Any]) -> Any:
     """Melt and sublimation; return the snow that is left."""
     melted = clipped((KELVIN + f.skin_temperature - p.melt_onset) * p.melt_slope, 0.0, 1.0)
     sublimed = p.sublimation_rate * f.shortwave_down
     out["snow_melt"], out["sublimation"], left = snow.relative_melt(
-        x.snow_water, f.snowfall, sublimed, melted, p.half_cover_snow, f.step_length
+        x.snow_water, f.snowfall, sublimed, _in_step(form, melted, f.step_length), p.half_cover_snow, f.step_length
     )
     out["snow_cover_fraction"] = snow.snow_cover(x.snow_water, p.half_cover_snow)
     out["rainfall"], out["snowfall"] = f.precipitation - f.snowfall, f.snowfall
@@ -164,9 +172,10 @@ def _water(form: Form, soil: Soil, f: Any, p: Any, out: dict[str, Any]) -> tuple
     days, liquid = f.step_length, soil.liquid
     coming = out["rainfall"] + out["snow_melt"]
     infiltrated = p.largest_infiltration * (1.0 - pt.exp(-coming / p.largest_infiltration))
+    drains = _in_step(form, p.drained_fraction, days)
     drained = [
         liquid[i]
-        * soil_column.drained_fraction(soil.wetness[i], p.retention_exponent, p.field_capacity_suction, p.drained_fraction)
+        * soil_column.drained_fraction(soil.wetness[i], p.retention_exponent, p.field_capacity_suction, drains)
         * soil.capacity[i]
         / days
         for i in range(3)
@@ -191,9 +200,7 @@ def _water(form: Form, soil: Soil, f: Any, p: Any, out: dict[str, Any]) -> tuple
         )
 
     def between(upper: soil_column.Layer, lower: soil_column.Layer) -> Any:
-        return soil_column.exchange(
-            upper, lower, p.saturated_conductivity, p.retention_exponent, days, form.metres_per_mpa, form.implicit
-        )
+        return soil_column.exchange(upper, lower, p.saturated_conductivity, p.retention_exponent, days, form.metres_per_mpa, form.implicit)
 
     flow_1_2 = between(layer(0), layer(1))
     flow_2_3 = between(layer(1, flow_1_2 if form.limited else 0.0), layer(2))
@@ -303,8 +310,8 @@ def _growth(form: Form, x: Any, f: Any, p: Any, out: dict[str, Any], water: Any)
     supply = x.labile_carbon / days + out["gpp"] - out["dark_respiration"] - kept.respiration
     demands = (
         positive_part(aimed - x.foliage_carbon) / days,
-        p.root_to_leaf_demand * aimed / days,
-        p.wood_to_leaf_demand * aimed / days,
+        p.root_to_leaf_demand * aimed / (form.period or days),
+        p.wood_to_leaf_demand * aimed / (form.period or days),
     )
     grown = labile_allocation.growth(supply, demands, p.growth_efficiency)
     out["allocation_to_foliage"], out["allocation_to_roots"], out["allocation_to_wood"] = grown.allocation
@@ -368,7 +375,7 @@ def _decay(soil: Soil, x: Any, f: Any, p: Any, out: dict[str, Any]) -> dict[str,
 
 
 def _losses(form: Form, pools: dict[str, Any], f: Any, p: Any, out: dict[str, Any]) -> dict[str, Any]:
-    """Removal, fire, death and turnover, each of what the one before leaves; return the carbon pools at the end."""
+    """Return the carbon pools after removal, fire, death and turnover, each of what the one before leaves."""
     days = f.step_length
     pools = dict(pools)
     to_litter: dict[str, Any] = {}
@@ -402,10 +409,10 @@ def _losses(form: Form, pools: dict[str, Any], f: Any, p: Any, out: dict[str, An
     out["fire_emission"] = sum(out[f"fire_emission_{n}"] for n in POOLS)
 
     burnt = f.burned_area * (1.0 - p.fire_resilience)
-    unhurt = (1.0 - burnt) * (1.0 - out["hydraulic_mortality"])
+    unhurt = (1.0 - burnt) * (1.0 - _in_step(form, out["hydraulic_mortality"], days))
     charred = {n: pools[n] * burnt / days for n in ("woody_debris", "litter")}
     for n in LIVING:
-        starved = out["leaf_starvation"] if n == "foliage" else out["starvation"]
+        starved = _in_step(form, out["leaf_starvation"] if n == "foliage" else out["starvation"], days)
         lose(n, pools[n] * (1.0 - (1.0 - starved) * unhurt) / days, home[n])
     for n, amount in charred.items():
         out[f"fire_{n}_to_soil"] = amount
@@ -439,7 +446,7 @@ def step(form: Form, x: Any, f: Any, p: Any) -> tuple[State, Fluxes]:
     days = f.step_length
     soil = soil_of(form, x, p)
     out = _canopy(form, soil, x, f, p)
-    snow_left = _snow(x, f, p, out)
+    snow_left = _snow(form, x, f, p, out)
     filled = _water(form, soil, f, p, out)
     out["transpiration"] = out["transpiration_1"] + out["transpiration_2"]
     out["evapotranspiration"] = out["soil_evaporation"] + out["transpiration"] + out["sublimation"]

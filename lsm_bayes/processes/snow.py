@@ -114,9 +114,7 @@ def degree_day_melt(snow: Any, temperature: Any, rate: Any, threshold: float, st
     return all_of_it - positive_part(all_of_it - rate * positive_part(temperature - threshold))
 
 
-def relative_melt(
-    snow: Any, snowfall: Any, sublimation: Any, melted: Any, cover_half: Any, step_length: Any
-) -> tuple[Any, Any, Any]:
+def relative_melt(snow: Any, snowfall: Any, sublimation: Any, melted: Any, cover_half: Any, step_length: Any) -> tuple[Any, Any, Any]:
     """Let a fraction of a snow pack melt and its cover sublime (CARDAMOM source, model 1100).
 
     Parameters

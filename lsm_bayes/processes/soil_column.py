@@ -66,8 +66,28 @@ def water_potential(wetness: Any, exponent: Any) -> Any:
     return SATURATED * pt.switch(wetness < driest, driest, wetness) ** (-exponent)
 
 
+def conductivity(saturated: Any, wetness: Any, exponent: Any) -> Any:
+    """Return the hydraulic conductivity of soil.
+
+    Parameters
+    ----------
+    saturated : tensor
+        Conductivity of saturated soil, m s-1.
+    wetness : tensor
+        Relative soil moisture, positive.
+    exponent : tensor
+        Retention exponent b.
+
+    Returns
+    -------
+    tensor
+        m s-1: saturated * wetness^(2 b + 3).
+    """
+    return saturated * wetness ** (2.0 * exponent + 3.0)
+
+
 def drained_fraction(wetness: Any, exponent: Any, field_capacity: Any, rate: Any) -> Any:
-    """Return what a layer loses by drainage in a step of any length.
+    """Return what a layer loses by drainage in a step.
 
     Parameters
     ----------
@@ -118,7 +138,7 @@ def openness(potential: Any, liquid: Any, half: Any, steepness: Any) -> Any:
 def exchange(
     upper: Layer,
     lower: Layer,
-    conductivity: Any,
+    saturated: Any,
     exponent: Any,
     days: Any,
     metres_per_mpa: float = METRES_PER_MPA,
@@ -130,11 +150,10 @@ def exchange(
     ----------
     upper, lower : Layer
         The layers.
-    conductivity : tensor
-        Of saturated soil, m s-1.
+    saturated : tensor
+        Conductivity of saturated soil, m s-1; between layers it is the geometric mean.
     exponent : tensor
-        Retention exponent b; the conductivity of a layer is that of saturated soil times wetness^(2 b + 3), between layers the geometric
-        mean.
+        Retention exponent b.
     days : tensor
         Step length, d.
     metres_per_mpa : float
@@ -148,14 +167,12 @@ def exchange(
     tensor
         mm d-1, positive downwards.
     """
-    both = pt.switch(upper.wetness < LEAST, LEAST, upper.wetness) * pt.switch(lower.wetness < LEAST, LEAST, lower.wetness)
-    mean = conductivity * both ** (exponent + 1.5)
+    wetness = [pt.switch(n.wetness < LEAST, LEAST, n.wetness) for n in (upper, lower)]
+    mean = conductivity(saturated, pt.sqrt(wetness[0] * wetness[1]), exponent)
     gradient = metres_per_mpa / (0.5 * (upper.thickness + lower.thickness))
     wanted = 1000.0 * DAY * mean * (gradient * (upper.potential - lower.potential) + 1.0)
     if implicit:
-        stiffness = sum(
-            -exponent * n.potential / (pt.switch(n.wetness < LEAST, LEAST, n.wetness) * n.capacity) for n in (upper, lower)
-        )
+        stiffness = sum(-exponent * n.potential / (w * n.capacity) for n, w in zip((upper, lower), wetness, strict=True))
         wanted = wanted / (1.0 + days * 1000.0 * DAY * mean * gradient * stiffness)
     down = smaller(smaller(upper.liquid * wanted * days, _space(lower, days)), _available(upper, days))
     up = smaller(smaller(-lower.liquid * wanted * days, _space(upper, days)), _available(lower, days))

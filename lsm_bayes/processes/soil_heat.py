@@ -24,13 +24,16 @@ class Constants(NamedTuple):
     seen_at_melting: float = MELTING  # temperature that is diagnosed for a mixture, K
 
 
+EXACT = Constants()
+
+
 def _by_phase(energy: Any, ice: Any, mixture: Any, liquid: Any) -> Any:
     # Compared a third time so that NaN is NaN.
     top = ICE * MELTING + FUSION
     return pt.switch(energy < ICE * MELTING, ice, pt.switch(energy > top, liquid, pt.switch(energy <= top, mixture, energy)))
 
 
-def temperature(energy: Any, constants: Constants = Constants()) -> Any:
+def temperature(energy: Any, constants: Constants = EXACT) -> Any:
     """Return the temperature of water with a specific energy.
 
     Parameters
@@ -65,7 +68,7 @@ def liquid_fraction(energy: Any) -> Any:
     return pt.switch(part < 0, 0.0, pt.switch(part > 1, 1.0, part))
 
 
-def stored(energy: Any, water: Any, dry_capacity: Any, constants: Constants = Constants()) -> Any:
+def stored(energy: Any, water: Any, dry_capacity: Any, constants: Constants = EXACT) -> Any:
     """Return the energy of a layer.
 
     Parameters
@@ -87,7 +90,7 @@ def stored(energy: Any, water: Any, dry_capacity: Any, constants: Constants = Co
     return dry_capacity * temperature(energy, constants._replace(seen_at_melting=MELTING)) + water * energy
 
 
-def specific_energy(stock: Any, water: Any, dry_capacity: Any, constants: Constants = Constants()) -> Any:
+def specific_energy(stock: Any, water: Any, dry_capacity: Any, constants: Constants = EXACT) -> Any:
     """Return the specific energy of the water of a layer, the inverse of `stored`.
 
     Parameters
@@ -114,7 +117,7 @@ def specific_energy(stock: Any, water: Any, dry_capacity: Any, constants: Consta
     return pt.switch(stock < frozen, ice, pt.switch(stock > frozen + water * FUSION, liquid, mixture))
 
 
-def carried(temperature: Any, constants: Constants = Constants()) -> Any:
+def carried(temperature: Any, constants: Constants = EXACT) -> Any:
     """Return the energy that liquid water carries.
 
     Parameters
