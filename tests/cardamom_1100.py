@@ -12,7 +12,8 @@ from pytensor.link.vm import VMLinker
 
 from lsm_bayes.land import dalec_1100
 from lsm_bayes.land.dalec_1100_declared import Fluxes, Forcing, Parameters, State
-from lsm_bayes.land.dalec_1100_step import Form, step
+from lsm_bayes.land.dalec_1100_soil import Form
+from lsm_bayes.land.dalec_1100_step import step
 from lsm_bayes.processes import soil_heat
 
 PARAMETERS = {

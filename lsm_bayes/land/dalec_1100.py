@@ -6,7 +6,7 @@ of phenology. Everything follows from the state at the start of a step; removal,
 what the step leaves.
 
 States of soil are water per pore volume and energy per mass of water, so that bounds of the initial values hold for soils of any
-depth; ``dalec_1100_step.soil_of`` gives water, heat, temperature and ice of the layers.
+depth; ``dalec_1100_soil.soil_of`` gives water, heat, temperature and ice of the layers.
 
 `DEFAULT` and `SOURCE` are two forms of the equations. In the C source, which `variant` with `SOURCE` repeats: (1) heat and water flow
 between layers with temperatures and potentials at the start of the step, which diverges in layers thinner than about 0.5 m with months, 0.2 m
@@ -38,7 +38,8 @@ import numpy as np
 
 from lsm_bayes.declare import Budget, Constraint, DerivedForcing, Equilibrium, ProcessModel
 from lsm_bayes.land.dalec_1100_declared import Fluxes, Forcing, Parameters, State
-from lsm_bayes.land.dalec_1100_step import POOLS, Form, soil_of, step
+from lsm_bayes.land.dalec_1100_soil import Form, soil_of
+from lsm_bayes.land.dalec_1100_step import POOLS, step
 from lsm_bayes.processes import ecological_constraints, soil_heat
 
 DEFAULT = Form()

@@ -70,7 +70,7 @@ def factors(
     full = aerated <= 0
     aerated = pt.switch(full, 0.0, aerated)
     local = 1.0 - pt.switch(full, 1.0 / saturation_exponent, (1.0 - moist) / pt.switch(full, 1.0, aerated))
-    room = pt.switch(optimal_wetness < 1.0, 1.0 - optimal_wetness, 1.0)
+    room = pt.switch(optimal_wetness >= 1.0, 1.0, 1.0 - optimal_wetness)
     drying = local / optimal_wetness
     wetting = saturated_factor + (1.0 - saturated_factor) * (1.0 - local) / room
     moisture = pt.switch(local < 0, 0.0, pt.switch(local < optimal_wetness, drying, wetting))

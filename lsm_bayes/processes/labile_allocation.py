@@ -10,6 +10,8 @@ import pytensor.tensor as pt
 
 from lsm_bayes.processes.thresholds import positive_part
 
+NOTHING = 1e-30  # below it the square in the derivative of a quotient may underflow
+
 
 class Maintenance(NamedTuple):
     """Maintenance respiration."""
@@ -38,7 +40,7 @@ def unmet(supply: Any, demand: Any) -> Any:
     tensor
         exp(-supply / demand); 0 without a demand.
     """
-    none = demand <= 0
+    none = demand <= NOTHING
     return pt.switch(none, 0.0, pt.exp(-positive_part(supply) / pt.switch(none, 1.0, demand)))
 
 

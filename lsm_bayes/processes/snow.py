@@ -12,6 +12,7 @@ TO_VAPOUR = HEAT / 2501000.0
 TO_VAPOUR_FROM_SNOW = HEAT / 2835000.0
 PRESSURE_OVER_SNOW = 0.6  # kPa, saturation near 0 degC
 DUST = 1e-5  # mm
+NOTHING = 1e-30  # mm, below it the square in the derivative of a quotient may underflow
 
 
 def split_precipitation(precipitation: Any, temperature: Any) -> tuple[Any, Any]:
@@ -141,9 +142,9 @@ def relative_melt(snow: Any, snowfall: Any, sublimation: Any, melted: Any, cover
     cover = snow_cover(there, cover_half)
     melt, sublimed = melted * there, sublimation * cover * step_length
     wanted = melt + sublimed
-    short = wanted > there
+    short = wanted > there + NOTHING
     share = pt.switch(short, there / pt.switch(short, wanted, 1.0), 1.0)
-    left = pt.switch(short, 0.0, there - wanted)
+    left = pt.switch(short, 0.0, positive_part(there - wanted))
     return share * melt / step_length, share * sublimed / step_length, left
 
 

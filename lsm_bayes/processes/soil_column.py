@@ -15,6 +15,7 @@ DRIEST = -30.0  # MPa
 METRES_PER_MPA = 1e3 / 9.8  # height of a column of water
 LEAST = 1e-6  # relative soil moisture, least in powers and quotients
 DAY = 86400.0
+NOTHING = 1e-30  # mm, below it the square in the derivative of a quotient may underflow
 
 
 class Layer(NamedTuple):
@@ -206,5 +207,5 @@ def share_of_losses(losses: Any, gain: Any, liquid_water: Any, days: Any) -> Any
     """
     wanted = losses * days
     there = positive_part(liquid_water + gain * days)
-    short = wanted > there
+    short = wanted > there + NOTHING
     return pt.switch(short, there / pt.switch(short, wanted, 1.0), 1.0)

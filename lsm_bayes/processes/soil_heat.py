@@ -112,7 +112,7 @@ def specific_energy(stock: Any, water: Any, dry_capacity: Any, constants: Consta
     frozen = (dry_capacity + water * ICE) * MELTING
     ice = ICE * stock / (dry_capacity + water * ICE)
     liquid = LIQUID * (stock - dry_capacity * constants.zero_energy) / (dry_capacity + water * LIQUID)
-    part = (stock - frozen) / pt.switch(water <= 0, 1.0, water * FUSION)
+    part = (stock - frozen) / pt.switch(water <= 1e-30, 1.0, water * FUSION)
     mixture = ICE * MELTING + FUSION * pt.switch(part > 1, 1.0, part)  # rounding, where there is next to no water
     return pt.switch(stock < frozen, ice, pt.switch(stock > frozen + water * FUSION, liquid, mixture))
 
