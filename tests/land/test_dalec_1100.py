@@ -208,18 +208,18 @@ def test_every_complete_sample_of_the_original() -> None:
 
 
 def rounding(series: dict[str, Any], chosen: dict[str, np.ndarray], got: tuple[Outputs, Outputs]) -> dict[str, np.ndarray]:
-    """What a change of the parameters by one rounding error does, times three.
+    """What a change of the parameters by one rounding error does, times five.
 
     It exceeds 1e-9 of the value, where that is not next to nothing, for the labile carbon of one sample, which nearly starves.
     """
     rng = np.random.default_rng(0)
     spread = {n: np.zeros_like(v) for kind in got for n, v in kind.items()}
-    for _ in range(6):
+    for _ in range(3):
         moved = {n: v * (1 + 2.2e-16 * rng.choice([-1, 0, 1], v.shape)) for n, v in chosen.items()}
         for kind, again in zip(got, run(SOURCE, series, values_of(moved)), strict=True):
             for n, v in kind.items():
                 spread[n] = np.maximum(spread[n], np.abs(again[n] - v))
-    return {n: 3 * v for n, v in spread.items()}
+    return {n: 5 * v for n, v in spread.items()}
 
 
 def test_most_other_samples_leave_the_domain_where_the_original_does() -> None:
@@ -254,7 +254,7 @@ def daily(steps: int, **changes: Any) -> dict[str, Any]:
 
 def test_short_steps_of_a_moist_thick_soil_are_nearly_those_of_the_source() -> None:
     # Without the gradient of the potential, which the source loses, and warm.
-    forcing = daily(200, skin_temperature=np.full(200, 12.0))
+    forcing = daily(40, skin_temperature=np.full(40, 12.0))
     form = DEFAULT._replace(metres_per_mpa=SOURCE.metres_per_mpa, period=None)
     mine, theirs = (run(f, forcing, SPECIFIED) for f in (form, SOURCE))
     for k in (0, 1):
@@ -265,7 +265,7 @@ def test_short_steps_of_a_moist_thick_soil_are_nearly_those_of_the_source() -> N
 
 @pytest.mark.parametrize("days", [1.0, MONTH])
 def test_a_thin_layer_stays_between_the_temperatures_around_it(days: float) -> None:
-    forcing = daily(120, skin_temperature=np.full(120, 15.0)) | {"step_length": days}
+    forcing = daily(30, skin_temperature=np.full(30, 15.0)) | {"step_length": days}
     values = SPECIFIED | {"thickness_1": 0.02, "surface_heat_conductivity": 1.5, "soil_heat_conductivity": 1.5}
     temperature = run(DEFAULT, forcing, values)[1]["soil_temperature_1"]
     assert temperature.min() > -20 and temperature.max() < 30
@@ -275,10 +275,10 @@ def test_a_thin_layer_stays_between_the_temperatures_around_it(days: float) -> N
 
 
 def test_dry_weather_empties_a_layer_and_no_more() -> None:
-    forcing = daily(200) | {"precipitation": np.zeros(200), "snowfall": np.zeros(200), "vapour_pressure_deficit": 30.0}
-    values = SPECIFIED | {"thickness_1": 0.05, "relative_moisture_1": 0.3, "stress_suction": 30.0, "saturated_conductivity": 1e-9}
+    forcing = daily(40) | {"precipitation": np.zeros(40), "snowfall": np.zeros(40), "vapour_pressure_deficit": 30.0}
+    values = SPECIFIED | {"thickness_1": 0.02, "relative_moisture_1": 0.3, "stress_suction": 30.0, "saturated_conductivity": 1e-9}
     states, fluxes = run(DEFAULT, forcing, values)
-    assert states["relative_moisture_1"].min() > -1e-12
+    assert -1e-12 < states["relative_moisture_1"].min() < 0.05
     assert all(np.isfinite(v).all() for v in (*states.values(), *fluxes.values()))
 
 
@@ -289,7 +289,7 @@ def test_water_flows_up_to_a_dry_layer() -> None:
 
 
 def test_what_is_taken_away_is_what_was_asked_for() -> None:
-    taken = daily(30, disturbance_removal=0.5, yield_removal=1.5)
+    taken = daily(10, disturbance_removal=0.5, yield_removal=1.5)
     _, fluxes = run(DEFAULT, taken, SPECIFIED)
     np.testing.assert_allclose(fluxes["biomass_removal"], 2.0, rtol=1e-12)
     _, source = run(DEFAULT._replace(yield_residue=SOURCE.yield_residue), taken, SPECIFIED)
@@ -311,7 +311,7 @@ def test_a_step_of_a_month_is_that_of_the_source() -> None:
 
 
 def test_shorter_steps_converge() -> None:
-    runs = [one_month(DEFAULT, steps) for steps in (10, 30, 90)]
+    runs = [one_month(DEFAULT, steps) for steps in (4, 12, 36)]
     for name in State._fields:
         ends = [r[name][-1, 0] for r in runs]
         apart = abs(ends[1] - ends[0]), abs(ends[2] - ends[1])
@@ -330,8 +330,9 @@ def test_hydraulic_mortality_tends_to_the_exact_one() -> None:
 
 def test_energy_and_its_inverse() -> None:
     energy = pt.as_tensor(np.array([4.7e5, 5.5e5, 6e5, 9e5, 9.06e5, 1.1e6]))
+    water, dry = constant(150.0), constant(4e5)
     for constants in (DEFAULT.heat, SOURCE.heat):
-        back = soil_heat.specific_energy(soil_heat.stored(energy, 150.0, 4e5, constants), 150.0, 4e5, constants)
+        back = soil_heat.specific_energy(soil_heat.stored(energy, water, dry, constants), water, dry, constants)
         np.testing.assert_allclose(back.eval(mode=INTERPRETED), energy.eval(), rtol=1e-12)
     corners = soil_heat.ICE * soil_heat.MELTING + np.array([0.0, soil_heat.FUSION])
     around = (corners[:, None] * (1 + np.array([-1e-13, 0.0, 1e-13]))).ravel()
