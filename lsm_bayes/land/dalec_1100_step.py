@@ -19,6 +19,12 @@ def _per_root(first: Any, second: Any, p: Any) -> Any:
     return (first * p.thickness_1 + second * weight) / (p.thickness_1 + weight)
 
 
+def _openness(soil: Soil, half: Any, steepness: Any) -> tuple[Any, Any]:
+    """Of the transport of water from the two layers with roots."""
+    first, second = (soil_column.openness(soil.potential[i], soil.liquid[i], half, steepness) for i in (0, 1))
+    return first, second
+
+
 def _canopy(form: Form, soil: Soil, x: Any, f: Any, p: Any) -> dict[str, Any]:
     """Photosynthesis, water stress and what evaporates where water does not limit it."""
     lai = x.foliage_carbon / p.leaf_mass_area
@@ -37,10 +43,8 @@ def _canopy(form: Form, soil: Soil, x: Any, f: Any, p: Any) -> dict[str, Any]:
         p.leaf_reflectance_par,
         p.leaf_reflectance_nir,
     )
-    open_1, open_2 = (soil_column.openness(soil.potential[i], soil.liquid[i], p.stress_suction, p.stress_steepness) for i in (0, 1))
-    alive = _per_root(
-        *(soil_column.openness(soil.potential[i], soil.liquid[i], p.mortality_suction, p.mortality_steepness) for i in (0, 1)), p
-    )
+    open_1, open_2 = _openness(soil, p.stress_suction, p.stress_steepness)
+    alive = _per_root(*_openness(soil, p.mortality_suction, p.mortality_steepness), p)
     cold = liu_canopy.cold_stress(f.air_temperature_min, p.cold_stress_none, p.cold_stress_full)
     stress = smaller(_per_root(open_1, open_2, p), cold)
     light = liu_canopy.extinction(f.day_of_year, f.latitude, form.pi)
@@ -256,11 +260,6 @@ def step(form: Form, x: Any, f: Any, p: Any) -> tuple[State, Fluxes]:
         out[f"liquid_fraction_{i + 1}"] = soil.liquid[i]
         out[f"soil_water_{i + 1}"] = soil.water[i]
     specific = [soil_heat.specific_energy(*v, form.heat) for v in zip(energy, water, soil.dry, strict=True)]
-    following = State(
-        *(pools[n] for n in POOLS),
-        *(w / c for w, c in zip(water, soil.capacity, strict=True)),
-        snow_left,
-        *specific,
-        *memories,
-    )
+    wetness = [w / c for w, c in zip(water, soil.capacity, strict=True)]
+    following = State._make((*(pools[n] for n in POOLS), *wetness, snow_left, *specific, *memories))
     return following, Fluxes(**out)
