@@ -1,33 +1,35 @@
 """DALEC 1100 (CARDAMOM version 3): photosynthesis of Liu et al., phenology of Knorr et al., water and heat of three soil layers, methane.
 
 CARDAMOM's source, version 3; Liu et al. (2021): canopy; Knorr et al. (2010), doi 10.1029/2009JG001119: leaf area; Ma et al. (2022):
-decomposition and methane. Seven carbon pools (gC m-2), water of three layers and snow (mm), heat of three layers (J m-2), and two memories
-of phenology. Everything follows from the state at the start of a step; removal, fire, death and turnover act one after the other on
-what the step leaves.
+decomposition and methane. Seven carbon pools (gC m-2), water of three layers and snow (mm), heat of three layers (J m-2), and two
+memories of phenology. Everything follows from the state at the start of a step; removal, fire, death and turnover act one after the
+other on what the step leaves.
 
 States of soil are water per pore volume and energy per mass of water, so that bounds of the initial values hold for soils of any
 depth; ``dalec_1100_soil.soil_of`` gives water, heat, temperature and ice of the layers.
 
 `DEFAULT` and `SOURCE` are two forms of the equations. In the C source, which `variant` with `SOURCE` repeats: (1) heat and water flow
-between layers with temperatures and potentials at the start of the step, which diverges in layers thinner than about 0.5 m with months, 0.2 m
-with days; here with those that the step makes of them (linearly implicit). (2) The gradient of the water potential is multiplied by 1e-9 / 9.8,
-so that only gravity is left; here by 1e3 / 9.8, the metres of water per MPa. (3) A layer can lose more water than it has, after which its
-moisture is undefined; here no more than its liquid water. (4) What layer 2 cannot hold runs off with the heat of layer 1; here with its
-own. (5) Soil that freezes or melts has 273.15 K; here 273.16 K, the melting point of its energies, and the heat of liquid water has no
-jump there. (6) Of a yield Y and a disturbance D, 2 Y + D is taken from the vegetation, and Y left as litter; here Y + D is taken and
-exported. (7) Snow that melts, water that drains, tissue that dies of starvation or hydraulic failure, and the demands of roots and wood are
-fractions of one step, whatever its length; here those of a month, so that months are as there, and days do not melt, drain and
-kill thirty times as fast. In saturated soil the moisture response is 0 / 0 there; its limit is taken here, in both forms. Most points inside the bounds
-leave the domain of the source within a few steps; from there on `SOURCE` has other numbers, which mean nothing either.
+between layers with temperatures and potentials at the start of the step, which diverges in layers thinner than about 0.5 m with
+months, 0.2 m with days; here with those that the step makes of them (linearly implicit). (2) The gradient of the water potential is
+multiplied by 1e-9 / 9.8, so that only gravity is left; here by 1e3 / 9.8, the metres of water per MPa. (3) A layer can lose more water
+than it has, after which its moisture is undefined; here no more than its liquid water, without a change to photosynthesis. (4) What
+layer 2 cannot hold runs off with the heat of layer 1; here with its own. (5) Soil that freezes or melts has 273.15 K; here 273.16 K,
+the melting point of its energies, and the heat of liquid water has no jump there. (6) Of a yield Y and a disturbance D, 2 Y + D is
+taken from the vegetation, and Y left as litter; here Y + D is taken and exported. (7) Snow that melts, water that drains, tissue that
+dies of starvation or hydraulic failure, and the demands of roots and wood are fractions of one step, whatever its length; here those
+of a month, so that months are as there, and days do not melt, drain and kill thirty times as fast. In saturated soil the moisture
+response is 0 / 0 there; its limit is taken here, in both forms. Most points inside the bounds leave the domain of the source within a
+few steps; from there on `SOURCE` has other numbers, which mean nothing either.
 
-Traps. Turnover is linear in the step: with months a litter turnover above 1/30 per day empties the pool and more. The latent heat of the
-canopy (2.26e6 J kg-1) is not that of the energy balance (2.501e6), as in the source. Soil evaporates only in steps with precipitation. A canopy
-dies at once where labile carbon runs out, and grows again from 1e-9 m2 m-2, if at all.
+Traps. Turnover is linear in the step: with months a litter turnover above 1/30 per day empties the pool and more. The latent heat of
+the canopy (2.26e6 J kg-1) is not that of the energy balance (2.501e6), as in the source. Soil evaporates only in steps with
+precipitation. A canopy dies within days where labile carbon runs out, and grows again from 1e-9 m2 m-2, if at all.
 
 Gradients. `mortality_suction` and `mortality_steepness` act only in steps in which the upper two layers hold no ice at all: a jump, of
-which the derivative with respect to everything that freezes soil knows nothing; with ``DEFAULT._replace(thaw_width=0.1)`` mortality sets
-in over the last tenth of the ice. Temperature has no gradient while soil water melts, snow no gradient to `melt_slope` while it melts
-completely, and `cold_stress_full`, `cold_stress_none`, `stress_suction` and `stress_steepness` act only while they are the smaller factor.
+which the derivative with respect to everything that freezes soil knows nothing; with ``DEFAULT._replace(thaw_width=0.1)`` mortality
+sets in over the last tenth of the ice. Temperature has no gradient while soil water melts, snow no gradient to `melt_slope` while it
+melts completely, and `cold_stress_full`, `cold_stress_none`, `stress_suction` and `stress_steepness` act only while they are the
+smaller factor.
 """
 
 from collections.abc import Mapping
