@@ -17,7 +17,8 @@ layer 2 cannot hold runs off with the heat of layer 1; here with its own. (5) So
 the melting point of its energies, and the heat of liquid water has no jump there. (6) Of a yield Y and a disturbance D, 2 Y + D is
 taken from the vegetation, and Y left as litter; here Y + D is taken and exported. (7) Snow that melts, water that drains, tissue that
 dies of starvation or hydraulic failure, and the demands of roots and wood are fractions of one step, whatever its length; here those
-of a month, so that months are as there, and days do not melt, drain and kill thirty times as fast. In saturated soil the moisture
+of a month, so that months are as there, and days do not melt, drain and kill thirty times as fast; a month leaves at least 1e-6, and
+demands of carbon are larger by 1e-6 gC m-2 d-1, so that dead plants are not a matter of rounding. In saturated soil the moisture
 response is 0 / 0 there; its limit is taken here, in both forms. Most points inside the bounds leave the domain of the source within a
 few steps; from there on `SOURCE` has other numbers, which mean nothing either.
 
@@ -53,6 +54,7 @@ SOURCE = Form(
     limited=False,
     misbooked_overflow=True,
     period=None,
+    least_demand=0.0,
     yield_residue=1.0,
 )
 CITATIONS = (

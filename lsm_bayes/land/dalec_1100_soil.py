@@ -14,6 +14,7 @@ DAY = 86400.0
 STEFAN_BOLTZMANN = 5.67e-8  # W m-2 K-4
 SNOW_ALBEDO = 0.9
 GEOTHERMAL = 0.105  # W m-2
+LEAST_LEFT = 1e-6
 
 
 class Form(NamedTuple):
@@ -26,6 +27,7 @@ class Form(NamedTuple):
     limited: bool = True  # no layer loses more liquid water than it has
     misbooked_overflow: bool = False  # water beyond the pores of layer 2 is taken for drainage of layer 1, and takes heat from there
     period: float | None = 365.25 / 12  # d, in which declared fractions of a step happen; None: in a step, whatever its length
+    least_demand: float = 1e-6  # gC m-2 or gC m-2 d-1, added to demands of carbon: what dead plants want is rounding
     yield_residue: float = 0.0  # carbon left as litter per carbon harvested
     thaw_width: float = 0.0  # liquid fraction over which hydraulic mortality sets in; 0: at once, with the last ice
 
@@ -44,15 +46,15 @@ class Soil(NamedTuple):
     potential: tuple[Any, ...]  # MPa
 
 
-def in_step(form: Form, fraction: Any, days: Any) -> Any:
-    """Return what happens in a step of a fraction that happens in the period of the form.
+def left_after(form: Form, left: Any, days: Any) -> Any:
+    """Return what a step leaves of which the period of the form leaves a fraction.
 
     Parameters
     ----------
     form : Form
         Choices in the equations.
-    fraction : tensor
-        0 to 1.
+    left : tensor
+        0 to 1; below 1e-6 it is this.
     days : tensor
         Step length, d.
 
@@ -62,10 +64,8 @@ def in_step(form: Form, fraction: Any, days: Any) -> Any:
         0 to 1.
     """
     if form.period is None:
-        return fraction
-    left = 1.0 - fraction
-    none = left <= 1e-12
-    return 1.0 - pt.exp(days / form.period * pt.log(pt.switch(none, 1e-12, left)))
+        return left
+    return pt.exp(days / form.period * pt.log(pt.switch(left <= LEAST_LEFT, LEAST_LEFT, left)))
 
 
 def _layers(owner: Any, name: str) -> tuple[Any, ...]:
@@ -130,7 +130,7 @@ def melt_snow(form: Form, x: Any, f: Any, p: Any, out: dict[str, Any]) -> Any:
     melted = clipped((KELVIN + f.skin_temperature - p.melt_onset) * p.melt_slope, 0.0, 1.0)
     sublimed = p.sublimation_rate * f.shortwave_down
     out["snow_melt"], out["sublimation"], left = snow.relative_melt(
-        x.snow_water, f.snowfall, sublimed, in_step(form, melted, f.step_length), p.half_cover_snow, f.step_length
+        x.snow_water, f.snowfall, sublimed, 1.0 - left_after(form, 1.0 - melted, f.step_length), p.half_cover_snow, f.step_length
     )
     out["snow_cover_fraction"] = snow.snow_cover(x.snow_water, p.half_cover_snow)
     out["rainfall"], out["snowfall"] = f.precipitation - f.snowfall, f.snowfall
@@ -161,7 +161,7 @@ def move_water(form: Form, soil: Soil, f: Any, p: Any, out: dict[str, Any]) -> t
     days, liquid = f.step_length, soil.liquid
     coming = out["rainfall"] + out["snow_melt"]
     infiltrated = p.largest_infiltration * (1.0 - pt.exp(-coming / p.largest_infiltration))
-    drains = in_step(form, p.drained_fraction, days)
+    drains = 1.0 - left_after(form, 1.0 - p.drained_fraction, days)
     drained = [
         liquid[i]
         * soil_column.drained_fraction(soil.wetness[i], p.retention_exponent, p.field_capacity_suction, drains)

@@ -5,7 +5,7 @@ from typing import Any
 import pytensor.tensor as pt
 
 from lsm_bayes.land.dalec_1100_declared import Fluxes, State
-from lsm_bayes.land.dalec_1100_soil import DAY, KELVIN, Form, Soil, in_step, melt_snow, move_heat, move_water, soil_of
+from lsm_bayes.land.dalec_1100_soil import DAY, KELVIN, Form, Soil, left_after, melt_snow, move_heat, move_water, soil_of
 from lsm_bayes.processes import acm, fire, jcr_respiration, knorr_phenology, labile_allocation, liu_canopy, soil_column, soil_heat
 from lsm_bayes.processes.thresholds import clipped, positive_part, reached, smaller
 
@@ -17,12 +17,6 @@ POOLS = (*LIVING, "woody_debris", "litter", "soil")
 def _per_root(first: Any, second: Any, p: Any) -> Any:
     weight = p.thickness_2 * p.deep_root_fraction
     return (first * p.thickness_1 + second * weight) / (p.thickness_1 + weight)
-
-
-def _openness(soil: Soil, half: Any, steepness: Any) -> tuple[Any, Any]:
-    """Of the transport of water from the two layers with roots."""
-    first, second = (soil_column.openness(soil.potential[i], soil.liquid[i], half, steepness) for i in (0, 1))
-    return first, second
 
 
 def _canopy(form: Form, soil: Soil, x: Any, f: Any, p: Any) -> dict[str, Any]:
@@ -43,12 +37,13 @@ def _canopy(form: Form, soil: Soil, x: Any, f: Any, p: Any) -> dict[str, Any]:
         p.leaf_reflectance_par,
         p.leaf_reflectance_nir,
     )
-    open_1, open_2 = _openness(soil, p.stress_suction, p.stress_steepness)
-    alive = _per_root(*_openness(soil, p.mortality_suction, p.mortality_steepness), p)
+    roots = [(soil.potential[i], soil.liquid[i]) for i in (0, 1)]
+    open_1, open_2 = (soil_column.openness(*r, p.stress_suction, p.stress_steepness) for r in roots)
+    failed_1, failed_2 = (soil_column.failure(*r, p.mortality_suction, p.mortality_steepness) for r in roots)
     cold = liu_canopy.cold_stress(f.air_temperature_min, p.cold_stress_none, p.cold_stress_full)
     stress = smaller(_per_root(open_1, open_2, p), cold)
     light = liu_canopy.extinction(f.day_of_year, f.latitude, form.pi)
-    made = liu_canopy.photosynthesis(air, leaf, lai, light, stress, x.labile_carbon, f.step_length)
+    made = liu_canopy.photosynthesis(air, leaf, lai, light, stress, x.labile_carbon, f.step_length, form.least_demand)
     wet = smaller(f.precipitation / p.rain_for_full_evaporation, 1.0)
     transpired = liu_canopy.transpiration(air, leaf, lai, light, made, p.aerodynamic_conductance)
     first, second = open_1 * p.thickness_1, open_2 * p.thickness_2 * p.deep_root_fraction
@@ -60,9 +55,10 @@ def _canopy(form: Form, soil: Soil, x: Any, f: Any, p: Any) -> dict[str, Any]:
         "lai": lai,
         "gpp": made.gross,
         "dark_respiration": made.dark_respiration,
-        "leaf_starvation": made.starved,
+        "leaf_starvation": made.demand.unmet,
+        "_fed_leaves": made.demand.met,
         "photosynthesis_stress": stress,
-        "hydraulic_mortality": unfrozen * (1.0 - alive),
+        "hydraulic_mortality": unfrozen * _per_root(failed_1, failed_2, p),
         "transpiration_1": transpired * share,
         "transpiration_2": pt.switch(closed, 0.0, transpired * (1.0 - share)),
         "soil_evaporation": liu_canopy.soil_evaporation(air, leaf, lai, light, wet),
@@ -99,6 +95,7 @@ def _growth(form: Form, x: Any, f: Any, p: Any, out: dict[str, Any], water: Any)
     kept = labile_allocation.maintenance(
         x.labile_carbon / days + out["gpp"] - out["dark_respiration"],
         warmth * (p.wood_maintenance_rate * x.wood_carbon + p.root_maintenance_rate * x.root_carbon),
+        form.least_demand,
     )
     supply = x.labile_carbon / days + out["gpp"] - out["dark_respiration"] - kept.respiration
     demands = (
@@ -106,13 +103,14 @@ def _growth(form: Form, x: Any, f: Any, p: Any, out: dict[str, Any], water: Any)
         p.root_to_leaf_demand * aimed / (form.period or days),
         p.wood_to_leaf_demand * aimed / (form.period or days),
     )
-    grown = labile_allocation.growth(supply, demands, p.growth_efficiency)
+    grown = labile_allocation.growth(supply, demands, p.growth_efficiency, form.least_demand)
     out["allocation_to_foliage"], out["allocation_to_roots"], out["allocation_to_wood"] = grown.allocation
     out |= {
         "maintenance_respiration": kept.respiration,
         "growth_respiration": grown.respiration,
         "autotrophic_respiration": out["dark_respiration"] + kept.respiration + grown.respiration,
-        "starvation": kept.starved,
+        "starvation": kept.demand.unmet,
+        "_fed": kept.demand.met,
         "target_lai": season.leaf_area,
         "phenology_warmth": season.warmth,
         "phenology_daylight": season.daylight,
@@ -202,11 +200,11 @@ def _losses(form: Form, pools: dict[str, Any], f: Any, p: Any, out: dict[str, An
     out["fire_emission"] = sum(out[f"fire_emission_{n}"] for n in POOLS)
 
     burnt = f.burned_area * (1.0 - p.fire_resilience)
-    unhurt = (1.0 - burnt) * (1.0 - in_step(form, out["hydraulic_mortality"], days))
+    unhurt = (1.0 - burnt) * left_after(form, 1.0 - out["hydraulic_mortality"], days)
+    fed_leaves, fed = (left_after(form, out.pop(n), days) for n in ("_fed_leaves", "_fed"))
     charred = {n: pools[n] * burnt / days for n in ("woody_debris", "litter")}
     for n in LIVING:
-        starved = in_step(form, out["leaf_starvation"] if n == "foliage" else out["starvation"], days)
-        lose(n, pools[n] * (1.0 - (1.0 - starved) * unhurt) / days, home[n])
+        lose(n, pools[n] * (1.0 - (fed_leaves if n == "foliage" else fed) * unhurt) / days, home[n])
     for n, amount in charred.items():
         out[f"fire_{n}_to_soil"] = amount
         pools[n], pools["soil"] = pools[n] - days * amount, pools["soil"] + days * amount

@@ -13,11 +13,18 @@ from lsm_bayes.processes.thresholds import positive_part
 NOTHING = 1e-30  # below it the square in the derivative of a quotient may underflow
 
 
+class Supplied(NamedTuple):
+    """Fractions of a demand."""
+
+    met: Any
+    unmet: Any
+
+
 class Maintenance(NamedTuple):
     """Maintenance respiration."""
 
     respiration: Any  # gC m-2 d-1
-    starved: Any  # fraction of the demand that is not met
+    demand: Supplied
 
 
 class Growth(NamedTuple):
@@ -27,24 +34,28 @@ class Growth(NamedTuple):
     respiration: Any  # gC m-2 d-1
 
 
-def unmet(supply: Any, demand: Any) -> Any:
-    """Return the fraction of a demand that a supply leaves unmet.
+def supplied(supply: Any, demand: Any, least: float = 0.0) -> Supplied:
+    """Return how far a supply meets a demand.
 
     Parameters
     ----------
     supply, demand : tensor
         The same unit. A supply below zero, which rounding makes of nothing, is nothing.
+    least : float
+        In that unit, added to the demand: where supply and demand are next to nothing their ratio is rounding.
 
     Returns
     -------
-    tensor
-        exp(-supply / demand); 0 without a demand.
+    Supplied
+        The unmet fraction is exp(-supply / demand), 0 without a demand; both are exact where they are small.
     """
-    none = demand <= NOTHING
-    return pt.switch(none, 0.0, pt.exp(-positive_part(supply) / pt.switch(none, 1.0, demand)))
+    whole = demand + least
+    none = whole <= NOTHING
+    ratio = positive_part(supply) / pt.switch(none, 1.0, whole)
+    return Supplied(pt.switch(none, 1.0, -pt.expm1(-ratio)), pt.switch(none, 0.0, pt.exp(-ratio)))
 
 
-def maintenance(supply: Any, wanted: Any) -> Maintenance:
+def maintenance(supply: Any, wanted: Any, least: float = 0.0) -> Maintenance:
     """Return maintenance respiration.
 
     Parameters
@@ -53,17 +64,19 @@ def maintenance(supply: Any, wanted: Any) -> Maintenance:
         Labile carbon that could be used in the step, gC m-2 d-1.
     wanted : tensor
         Respiration of well-fed plants, gC m-2 d-1.
+    least : float
+        gC m-2 d-1, as in `supplied`.
 
     Returns
     -------
     Maintenance
-        Respiration, and the fraction of tissue that starves.
+        Respiration, and the fractions of tissue that are fed and that starve.
     """
-    starved = unmet(supply, wanted)
-    return Maintenance(wanted * (1.0 - starved), starved)
+    demand = supplied(supply, wanted, least)
+    return Maintenance(wanted * demand.met, demand)
 
 
-def growth(supply: Any, demands: Sequence[Any], efficiency: Any) -> Growth:
+def growth(supply: Any, demands: Sequence[Any], efficiency: Any, least: float = 0.0) -> Growth:
     """Return the growth of organs.
 
     Parameters
@@ -74,6 +87,8 @@ def growth(supply: Any, demands: Sequence[Any], efficiency: Any) -> Growth:
         Growth of each organ with enough carbon, gC m-2 d-1.
     efficiency : tensor
         Fraction of the carbon used that becomes tissue.
+    least : float
+        gC m-2 d-1, as in `supplied`.
 
     Returns
     -------
@@ -81,5 +96,5 @@ def growth(supply: Any, demands: Sequence[Any], efficiency: Any) -> Growth:
         Growth of each organ, in proportion to the demands, and growth respiration.
     """
     total = sum(demands[1:], demands[0])
-    met = 1.0 - unmet(efficiency * supply, total)
+    met = supplied(efficiency * supply, total, least).met
     return Growth(tuple(d * met for d in demands), (1.0 - efficiency) / efficiency * (total * met))

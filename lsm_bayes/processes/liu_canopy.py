@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.processes.labile_allocation import unmet
+from lsm_bayes.processes.labile_allocation import Supplied, supplied
 from lsm_bayes.processes.thresholds import clipped, positive_part, smaller
 
 KELVIN = 273.15
@@ -57,7 +57,7 @@ class Assimilation(NamedTuple):
     dark_respiration: Any  # gC m-2 d-1
     net_of_leaf: Any  # umol m-2 s-1, of a leaf in the mean light
     internal_co2: Any  # umol mol-1
-    starved: Any  # fraction of the leaves that labile carbon does not keep alive in the step
+    demand: Supplied  # of dark respiration by labile carbon: fractions of the leaves that live and die in the step
 
 
 def extinction(day_of_year: Any, latitude: Any, pi: float = math.pi) -> Any:
@@ -112,7 +112,9 @@ def _transmitted(leaf: Leaf, lai: Any, coefficient: Any) -> Any:
     return pt.exp(-coefficient * lai * leaf.clumping)
 
 
-def photosynthesis(air: Air, leaf: Leaf, lai: Any, coefficient: Any, stress: Any, labile: Any, days: Any) -> Assimilation:
+def photosynthesis(
+    air: Air, leaf: Leaf, lai: Any, coefficient: Any, stress: Any, labile: Any, days: Any, least: float = 0.0
+) -> Assimilation:
     """Return photosynthesis and dark respiration of a canopy.
 
     Parameters
@@ -131,6 +133,8 @@ def photosynthesis(air: Air, leaf: Leaf, lai: Any, coefficient: Any, stress: Any
         gC m-2, from which leaves respire: the part that it cannot feed dies.
     days : tensor
         Step length, d.
+    least : float
+        gC m-2, as in `labile_allocation.supplied`.
 
     Returns
     -------
@@ -160,13 +164,13 @@ def photosynthesis(air: Air, leaf: Leaf, lai: Any, coefficient: Any, stress: Any
 
     respired = leaf.respiration_ratio * leaf.vcmax25 * leaf.respiration_q10**above
     wanted = respired * lit * TO_CARBON
-    starved = unmet(labile, wanted * days)
+    demand = supplied(labile, wanted * days, least)
     return Assimilation(
         gross * lit * TO_CARBON,
-        wanted * (1.0 - starved),
-        gross - respired * (1.0 - starved),
+        wanted * demand.met,
+        gross - respired * demand.met,
         internal,
-        starved,
+        demand,
     )
 
 

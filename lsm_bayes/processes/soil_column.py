@@ -136,6 +136,23 @@ def openness(potential: Any, liquid: Any, half: Any, steepness: Any) -> Any:
     return liquid * pt.sigmoid(steepness * (1.0 + potential / half))
 
 
+def failure(potential: Any, liquid: Any, half: Any, steepness: Any) -> Any:
+    """Return what `openness` lacks of one, exact where it is small.
+
+    Parameters
+    ----------
+    potential, liquid, half, steepness : tensor
+        As in `openness`.
+
+    Returns
+    -------
+    tensor
+        0 to 1.
+    """
+    height = steepness * (1.0 + potential / half)
+    return pt.sigmoid(-height) + (1.0 - liquid) * pt.sigmoid(height)
+
+
 def exchange(
     upper: Layer,
     lower: Layer,

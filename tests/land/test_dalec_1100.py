@@ -58,7 +58,7 @@ def test_canopy_of_the_specification() -> None:
     made = liu_canopy.photosynthesis(air, leaf, lai, light, constant(0.9), constant(200.0), MONTH)
     transpired = liu_canopy.transpiration(air, leaf, lai, light, made, constant(0.02))
     evaporated = liu_canopy.soil_evaporation(air, leaf, lai, light, constant(2.0 / 5.0))
-    found = numbers(made.gross, made.dark_respiration, made.gross - made.dark_respiration, transpired, evaporated, made.starved)
+    found = numbers(made.gross, made.dark_respiration, made.gross - made.dark_respiration, transpired, evaporated, made.demand.unmet)
     wanted = [19.34739396, 0.8388112639, 18.50858269, 5.467346464, 0.5072268272, 3.974652837e-4]
     np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
@@ -82,7 +82,7 @@ def test_allocation_of_the_specification() -> None:
     wanted = 2.0 ** ((293.15 - 298.15) / 10) * (1e-4 * 5000 + 1e-3 * 200)
     kept = labile_allocation.maintenance(supply, constant(wanted))
     grown = labile_allocation.growth(supply - kept.respiration, [constant(d) for d in (1.0, 2.0, 0.5)], constant(0.8))
-    found = numbers(kept.respiration, grown.respiration, *grown.allocation, kept.starved)
+    found = numbers(kept.respiration, grown.respiration, *grown.allocation, kept.demand.unmet)
     np.testing.assert_allclose(found, [0.4949747468, 0.8309443215, 0.9496506532, 1.899301306, 0.4748253266, 1.238350416e-12], rtol=1e-9)
 
 
@@ -256,7 +256,8 @@ def test_short_steps_of_a_moist_thick_soil_are_nearly_those_of_the_source() -> N
     # Without the gradient of the potential, which the source loses, and warm.
     forcing = daily(40, skin_temperature=np.full(40, 12.0))
     form = DEFAULT._replace(metres_per_mpa=SOURCE.metres_per_mpa, period=None)
-    mine, theirs = (run(f, forcing, SPECIFIED) for f in (form, SOURCE))
+    values = SPECIFIED | {"root_to_leaf_demand": 0.007, "wood_to_leaf_demand": 0.02}  # of a day
+    mine, theirs = (run(f, forcing, values) for f in (form, SOURCE))
     for k in (0, 1):
         for name, series in mine[k].items():
             off = np.abs(series - theirs[k][name]).max() / (np.abs(series).max() + 1e-12)
