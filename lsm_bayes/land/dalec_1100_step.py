@@ -57,6 +57,7 @@ def _canopy(form: Form, soil: Soil, x: Any, f: Any, p: Any) -> dict[str, Any]:
         "dark_respiration": made.dark_respiration,
         "leaf_starvation": made.demand.unmet,
         "_fed_leaves": made.demand.met,
+        "_supply": made.gross + made.demand.left / f.step_length,
         "photosynthesis_stress": stress,
         "hydraulic_mortality": unfrozen * _per_root(failed_1, failed_2, p),
         "transpiration_1": transpired * share,
@@ -93,17 +94,16 @@ def _growth(form: Form, x: Any, f: Any, p: Any, out: dict[str, Any], water: Any)
     aimed = season.leaf_area * p.leaf_mass_area
     warmth = p.maintenance_q10 ** ((temperature - 25.0) / 10.0)
     kept = labile_allocation.maintenance(
-        x.labile_carbon / days + out["gpp"] - out["dark_respiration"],
+        out.pop("_supply"),
         warmth * (p.wood_maintenance_rate * x.wood_carbon + p.root_maintenance_rate * x.root_carbon),
         form.least_demand,
     )
-    supply = x.labile_carbon / days + out["gpp"] - out["dark_respiration"] - kept.respiration
     demands = (
         positive_part(aimed - x.foliage_carbon) / days,
         p.root_to_leaf_demand * aimed / (form.period or days),
         p.wood_to_leaf_demand * aimed / (form.period or days),
     )
-    grown = labile_allocation.growth(supply, demands, p.growth_efficiency, form.least_demand)
+    grown = labile_allocation.growth(kept.demand.left, demands, p.growth_efficiency, form.least_demand)
     out["allocation_to_foliage"], out["allocation_to_roots"], out["allocation_to_wood"] = grown.allocation
     out |= {
         "maintenance_respiration": kept.respiration,
@@ -111,6 +111,7 @@ def _growth(form: Form, x: Any, f: Any, p: Any, out: dict[str, Any], water: Any)
         "autotrophic_respiration": out["dark_respiration"] + kept.respiration + grown.respiration,
         "starvation": kept.demand.unmet,
         "_fed": kept.demand.met,
+        "_labile": grown.left,
         "target_lai": season.leaf_area,
         "phenology_warmth": season.warmth,
         "phenology_daylight": season.daylight,
@@ -154,7 +155,6 @@ def _decay(soil: Soil, x: Any, f: Any, p: Any, out: dict[str, Any]) -> dict[str,
     }
     grown = (out["allocation_to_foliage"], out["allocation_to_roots"], out["allocation_to_wood"])
     net = {
-        "labile": out["gpp"] - out["autotrophic_respiration"] - grown[0] - grown[1] - grown[2],
         "foliage": grown[0] - out["leaf_senescence"],
         "root": grown[1],
         "wood": grown[2],
@@ -162,7 +162,8 @@ def _decay(soil: Soil, x: Any, f: Any, p: Any, out: dict[str, Any]) -> dict[str,
         "litter": out["leaf_senescence"] - both * potential[1],
         "soil": debris + litter - both * potential[2],
     }
-    return {n: getattr(x, f"{n}_carbon") + days * g for n, g in net.items()}
+    # Of labile carbon what is left of the supply: a sum of all its flows would be rounding where plants starve.
+    return {"labile": days * out.pop("_labile")} | {n: getattr(x, f"{n}_carbon") + days * g for n, g in net.items()}
 
 
 def _losses(form: Form, pools: dict[str, Any], f: Any, p: Any, out: dict[str, Any]) -> dict[str, Any]:

@@ -14,17 +14,18 @@ NOTHING = 1e-30  # below it the square in the derivative of a quotient may under
 
 
 class Supplied(NamedTuple):
-    """Fractions of a demand."""
+    """Fractions of a demand, and what is left of the supply."""
 
     met: Any
     unmet: Any
+    left: Any  # in the unit of the supply
 
 
 class Maintenance(NamedTuple):
     """Maintenance respiration."""
 
     respiration: Any  # gC m-2 d-1
-    demand: Supplied
+    demand: Supplied  # by labile carbon
 
 
 class Growth(NamedTuple):
@@ -32,6 +33,7 @@ class Growth(NamedTuple):
 
     allocation: tuple[Any, ...]  # gC m-2 d-1
     respiration: Any  # gC m-2 d-1
+    left: Any  # gC m-2 d-1, of the supply
 
 
 def supplied(supply: Any, demand: Any, least: float = 0.0) -> Supplied:
@@ -47,12 +49,25 @@ def supplied(supply: Any, demand: Any, least: float = 0.0) -> Supplied:
     Returns
     -------
     Supplied
-        The unmet fraction is exp(-supply / demand), 0 without a demand; both are exact where they are small.
+        The unmet fraction is exp(-supply / demand), 0 without a demand; all are exact where they are small.
     """
     whole = demand + least
     none = whole <= NOTHING
-    ratio = positive_part(supply) / pt.switch(none, 1.0, whole)
-    return Supplied(pt.switch(none, 1.0, -pt.expm1(-ratio)), pt.switch(none, 0.0, pt.exp(-ratio)))
+    there = positive_part(supply)
+    ratio = there / pt.switch(none, 1.0, whole)
+    met = -pt.expm1(-ratio)
+    left = whole * _excess(ratio) + least * met  # there - demand * met
+    return Supplied(pt.switch(none, 1.0, met), pt.switch(none, 0.0, pt.exp(-ratio)), pt.switch(none, there, left))
+
+
+def _excess(x: Any) -> Any:
+    """Return x - 1 + exp(-x), by its series where the terms cancel."""
+    small = x < 0.1
+    y = pt.switch(small, x, 0.0)
+    series = 1.0
+    for n in (10, 9, 8, 7, 6, 5, 4, 3):
+        series = 1.0 - y / n * series
+    return pt.switch(small, 0.5 * y * y * series, x + pt.expm1(-x))
 
 
 def maintenance(supply: Any, wanted: Any, least: float = 0.0) -> Maintenance:
@@ -96,5 +111,6 @@ def growth(supply: Any, demands: Sequence[Any], efficiency: Any, least: float = 
         Growth of each organ, in proportion to the demands, and growth respiration.
     """
     total = sum(demands[1:], demands[0])
-    met = supplied(efficiency * supply, total, least).met
-    return Growth(tuple(d * met for d in demands), (1.0 - efficiency) / efficiency * (total * met))
+    demand = supplied(efficiency * supply, total, least)
+    respiration = (1.0 - efficiency) / efficiency * (total * demand.met)
+    return Growth(tuple(d * demand.met for d in demands), respiration, demand.left / efficiency)
