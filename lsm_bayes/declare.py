@@ -92,14 +92,17 @@ class Budget:
     Parameters
     ----------
     stock : tuple of str
-        States that are added up.
+        States that are added up, or that `amount` uses.
     gain, loss : tuple of str
         Fluxes per day into and out of the stock.
+    amount : callable, optional
+        ``amount(state, parameters) -> expression``: the stock where the states are not simply added up, such as water per pore volume.
     """
 
     stock: tuple[str, ...]
     gain: tuple[str, ...]
     loss: tuple[str, ...]
+    amount: Callable[[Any, Any], Any] | None = None
 
 
 def extending(base: type, without: tuple[str, ...] = ()) -> Callable[[type], Any]:

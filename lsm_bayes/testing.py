@@ -199,6 +199,15 @@ class _Subject:
         """Split into parameters and initial states."""
         return np.ascontiguousarray(values[: self.n_p]), np.ascontiguousarray(values[self.n_p :])
 
+    def amount(self, stock: Callable[[Any, Any], Any], states: np.ndarray) -> np.ndarray:
+        """Evaluate the stock of a budget for states (n_state, time + 1, points)."""
+        x, p = pt.dtensor3(), pt.dmatrix()
+        found = stock(
+            self.model.state(*(x[i] for i in range(len(self.states)))),
+            self.model.parameters(*(p[i] for i in range(self.n_p))),
+        )
+        return pytensor.function([x, p], found, mode="FAST_COMPILE", on_unused_input="ignore")(states, self.points[: self.n_p])
+
     def weights(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Random weights, so that each output counts as much as the others."""
         found = []
@@ -320,7 +329,7 @@ def _budgets(s: _Subject) -> dict[str, tuple[float, str]]:
     series = dict(zip(s.states, outputs[0], strict=True)) | dict(zip(s.fluxes, outputs[1], strict=True))
     worst, where = 0.0, "closed"
     for label, budget in s.model.budgets.items():
-        stock = sum(series[n] for n in budget.stock)
+        stock = sum(series[n] for n in budget.stock) if budget.amount is None else s.amount(budget.amount, outputs[0])
         gain, loss = (
             s.step_length * sum((series[n] for n in names), np.zeros(outputs[1].shape[1:])) for names in (budget.gain, budget.loss)
         )

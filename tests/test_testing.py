@@ -6,6 +6,7 @@ import pytest
 import small_models
 from small_models import Fluxes, Forcing, Parameters, State, two_pools
 
+from lsm_bayes.declare import Budget
 from lsm_bayes.oracles import RATIO, extrapolated_derivative, plausible_weather
 from lsm_bayes.testing import LIMITS, BatteryReport, check_process_model
 
@@ -26,6 +27,21 @@ def test_a_defect_of_each_kind_is_named_with_its_size() -> None:
     assert "budgets: " in text and "(budget 'carbon')" in text
     assert "nan not propagated: " in text and "is finite although q10 is NaN" in text
     assert "dot product" not in text and "half" not in text and "lanes" not in text
+
+
+def test_a_budget_may_be_of_what_states_and_parameters_make() -> None:
+    def relative(x: State, f: Forcing, p: Parameters) -> tuple[State, Fluxes]:
+        following, fluxes = small_models.step(x._replace(foliage_carbon=x.foliage_carbon * p.q10), f, p)
+        return following._replace(foliage_carbon=following.foliage_carbon / p.q10), fluxes
+
+    def amount(x: State, p: Parameters) -> Any:
+        return x.foliage_carbon * p.q10 + x.soil_carbon
+
+    budget = Budget(("foliage_carbon", "soil_carbon"), ("gpp",), ("reco",), amount)
+    report = check_process_model(two_pools("relative", step=relative, budgets={"carbon": budget}), steps=20, points=2)
+    assert report.where["budgets"] == "budget 'carbon'" or report.figures["budgets"] == 0
+    with pytest.raises(AssertionError, match="budget 'carbon'"):
+        check_process_model(two_pools("relative", step=relative), steps=20, points=2)
 
 
 def test_bounds_without_a_finite_trajectory_are_reported() -> None:

@@ -206,7 +206,7 @@ def _budget(c: Calibration, record: SiteRecord, run: xr.Dataset) -> xr.Dataset:
     budget = c.process_model.budgets.get("carbon")
     time = record.forcing.time
     years = [y for y in np.unique(time.year) if (time.year == y).sum() >= 365]
-    if budget is None or not years:
+    if budget is None or budget.amount is not None or not years:
         return xr.Dataset()
     stock = run[list(budget.stock)].to_array().sum("variable")
     first = [int(np.flatnonzero(time.year == y)[0]) for y in years]

@@ -12,6 +12,7 @@ TO_VAPOUR = HEAT / 2501000.0
 TO_VAPOUR_FROM_SNOW = HEAT / 2835000.0
 PRESSURE_OVER_SNOW = 0.6  # kPa, saturation near 0 degC
 DUST = 1e-5  # mm
+NOTHING = 1e-30  # mm, below it the square in the derivative of a quotient may underflow
 
 
 def split_precipitation(precipitation: Any, temperature: Any) -> tuple[Any, Any]:
@@ -112,3 +113,54 @@ def degree_day_melt(snow: Any, temperature: Any, rate: Any, threshold: float, st
     """
     all_of_it = snow / step_length
     return all_of_it - positive_part(all_of_it - rate * positive_part(temperature - threshold))
+
+
+def relative_melt(snow: Any, snowfall: Any, sublimation: Any, melted: Any, cover_half: Any, step_length: Any) -> tuple[Any, Any, Any]:
+    """Let a fraction of a snow pack melt and its cover sublime (CARDAMOM source, model 1100).
+
+    Parameters
+    ----------
+    snow : tensor
+        Snow at the start, mm.
+    snowfall : tensor
+        mm d-1.
+    sublimation : tensor
+        Of full cover, mm d-1.
+    melted : tensor
+        Fraction of the pack that melts in the step.
+    cover_half : tensor
+        Snow at which half of the ground is covered, mm.
+    step_length : tensor
+        d.
+
+    Returns
+    -------
+    tuple of tensor
+        Melt and sublimation, mm d-1, which share the pack where together they exceed it, and the snow that is left, mm.
+    """
+    there = snow + snowfall * step_length
+    cover = snow_cover(there, cover_half)
+    melt, sublimed = melted * there, sublimation * cover * step_length
+    wanted = melt + sublimed
+    short = wanted > there + NOTHING
+    share = pt.switch(short, there / pt.switch(short, wanted, 1.0), 1.0)
+    left = pt.switch(short, 0.0, positive_part(there - wanted))
+    return share * melt / step_length, share * sublimed / step_length, left
+
+
+def snow_cover(snow: Any, cover_half: Any) -> Any:
+    """Return the fraction of the ground that snow covers.
+
+    Parameters
+    ----------
+    snow : tensor
+        mm.
+    cover_half : tensor
+        Snow at which half of the ground is covered, mm.
+
+    Returns
+    -------
+    tensor
+        0 to 1.
+    """
+    return snow / (snow + cover_half)
