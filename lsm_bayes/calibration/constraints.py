@@ -88,10 +88,11 @@ def add_run_constraints(c: Calibration, table: Table, groups: Sequence[Sequence[
 
 
 def _means(c: Calibration, members: Sequence[int]) -> dict[str, Any]:
-    """Mean forcing of the fitted period by site; folded forcing as one number."""
+    """Mean forcing of the fitted period by site; folded forcing, and the length of steps, as one number."""
     records = [c.records[i] for i in members]
     found: dict[str, Any] = dict(records[0].forcing.folded)
-    return found | {n: np.array([np.mean(r.forcing.varying[n][: r.fitted_steps]) for r in records]) for n in records[0].forcing.varying}
+    found |= {n: np.array([np.mean(r.forcing.varying[n][: r.fitted_steps]) for r in records]) for n in records[0].forcing.varying}
+    return found | ({"step_length": float(np.mean(found["step_length"]))} if "step_length" in found else {})
 
 
 def _parameters(c: Calibration, table: Table, members: Sequence[int]) -> Any:
