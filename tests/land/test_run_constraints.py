@@ -9,6 +9,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from pytensor.compile.mode import Mode
 from runs import run
 
 from lsm_bayes import land
@@ -163,8 +164,7 @@ def test_gradients_of_all_forms_equal_differences() -> None:
     model = land.get("dalec_1005")
     forcing = weather(model, 36, 30.4375)
     names = list(model.calibrated)
-    values = members(model)
-    start = np.array([values[n][1] for n in names])
+    start = np.array([default * 1.1 for _, default in model.calibrated.values()])  # off the kinks of the defaults
     z = pt.dvector()
     rows = start[:, None] * pt.exp(z[:, None])
     needs = sorted({n for c in model.constraints for n in c.needs})
@@ -173,10 +173,10 @@ def test_gradients_of_all_forms_equal_differences() -> None:
     p = model.parameters(*[rows[names.index(n)] for n in model.parameters._fields])  # type: ignore[attr-defined]
     rng = np.random.default_rng(1)
     total: Any = 0.0
-    for c in (c for c in model.constraints if c.needs and not c.name.endswith(("decay", "not_overdrawn"))):
+    for c in (c for c in model.constraints if c.needs and not c.name.endswith(("decay", "not_overdrawn", "within_bounds"))):
         for form in (c.margin, *c.graded.values()):
             total = total + rng.uniform(0.5, 1.5) * pt.tanh(form(means, p, series)).sum()
-    f = pytensor.function([z], [total, pytensor.grad(total, z)], mode="FAST_COMPILE")
+    f = pytensor.function([z], [total, pytensor.grad(total, z)], mode=Mode("py", None))  # rewriting would take longer than the calls
     for _ in range(3):
         at, direction, h = 0.05 * rng.standard_normal(len(names)), rng.standard_normal(len(names)), 1e-5
         numeric = [f(at + k * h * direction)[0] for k in (-2, -1, 1, 2)]
@@ -214,7 +214,7 @@ def test_decay_needs_two_years() -> None:
         pool_dynamics.decay(pt.as_tensor(np.ones(701)), 1.0)
 
 
-@pytest.mark.parametrize("name", land.available())
+@pytest.mark.parametrize("name", [n for n in land.available() if land.get(n).constraints])
 def test_declarations_can_be_pickled(name: str) -> None:
     model = land.get(name)
     again = pickle.loads(pickle.dumps(model))
