@@ -220,7 +220,7 @@ def write_table(priors) -> None:
         "## Prior",
         "",
         "A canopy lives when the largest leaf area of the last year exceeds 0.1 m2 m-2, and lives well above 0.5. Initial pools: free,",
-        "log-uniform in their bounds; or near equilibrium, as in the shipped models (leaf and labile carbon as a leaf area of 0.2 to 10 m2 m-2).",
+        "log-uniform in bounds; or near equilibrium, as in the shipped models (leaf and labile carbon: a leaf area of 0.2 to 10).",
         "",
         "| initial pools | constraints | lives | lives well | all inequalities hold | R-hat | fewest effective draws | divergences |",
         "|---" * 8 + "|",
