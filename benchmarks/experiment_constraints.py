@@ -235,16 +235,16 @@ def write_table(priors) -> None:
     for name, prior in priors.items():
         bites = sorted(prior["hard"].items(), key=lambda kv: kv[1])[:6]
         lines += ["", f"Hold least often, {name.replace('_', ' ')}: " + ", ".join(f"{n} {v:.2f}" for n, v in bites) + "."]
-    lines += [
-        "",
-        f"## Fits: {len(done)} of 40 twins",
-        "",
-        f"Truths from the constrained prior; leaf area every {SPACING} days (error {LAI_SD} m2 m-2) and initial soil carbon (log error",
-        f"{SOIL_SD}). Error: mean distance of the draws from the truth in quantiles of the prior without constraints, mean of",
-        f"{len(NAMES)} parameters and pools. NEE: 90 % range of the sum over three years, gC m-2.",
-        "",
-    ]
     if done:
+        lines += [
+            "",
+            f"## Fits: {len(done)} of 40 twins",
+            "",
+            f"Truths from the constrained prior; leaf area every {SPACING} days (error {LAI_SD} m2 m-2) and initial soil carbon (log error",
+            f"{SOIL_SD}). Error: mean distance of the draws from the truth in quantiles of the prior without constraints, mean of",
+            f"{len(NAMES)} parameters and pools. NEE: 90 % range of the sum over three years, gC m-2.",
+            "",
+        ]
         columns = "error", "error of medians", "NEE range, median", "coverage", "NEE covered", "R-hat, median and largest", "divergences"
         lines += [f"| constraints | {' | '.join(columns)} |", "|---" * 8 + "|"]
         mean = {}
