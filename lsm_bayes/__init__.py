@@ -3,8 +3,8 @@
 The public API, in the order in which it is used. Names are imported when they are first asked for, so that ``import lsm_bayes`` is quick.
 
 Declare a land model
-    `ProcessModel`, `Parameter`, `Prior`, `Quantity`, `Budget`, `Equilibrium`, `Coordinates`, `DateShift`, `Nested`; verify it with
-    `check_process_model`.
+    `ProcessModel`, `Parameter`, `Prior`, `Quantity`, `Budget`, `Equilibrium`, `Coordinates`, `DateShift`, `Constraint`, `Nested`;
+    verify it with `check_process_model`.
 Find what there is
     `land`, `models`, `datasets` and `observations`: each has ``available()``; ``land.get(name)`` is a process model,
     ``models.get(name).build(data)`` a PyMC model, ``observations.get(name)`` an observation operator.
@@ -14,10 +14,10 @@ Run
     `simulate`, with numbers in xarray or with symbols in a PyMC model.
 Calibrate
     `build_model` with `Stream`, `ErrorModel`, `Scale`; pooling `complete`, `none`, `partial`; initial pools `Free`, `InProportion`,
-    `NearEquilibrium`; `date_prior`. The result is a plain ``pm.Model``.
+    `NearEquilibrium`; `date_prior`; `Constraints`. The result is a plain ``pm.Model``, and `prior_model` is its prior with constraints.
 Infer
-    `calibrate` does all of it; its parts are `sample_prior`, `find_modes`, `sample`, `sample_laplace`, `predict`, with `Density` for a
-    model that is compiled once. `save_result` and `load_result` keep the DataTree.
+    `calibrate` does all of it; its parts are `sample_prior`, `sample_constrained_prior`, `prior_starts`, `find_modes`, `sample`,
+    `sample_laplace`, `predict`, with `Density` for a model that is compiled once. `save_result` and `load_result` keep the DataTree.
 Judge
     `check` says whether the result may be called a posterior, `write_report` writes it up.
 """
@@ -28,13 +28,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import lsm_bayes.models as models
     from lsm_bayes import datasets, land, observations
-    from lsm_bayes.calibration import Free, InProportion, NearEquilibrium, Stream, build_model, complete, date_prior, none, partial
+    from lsm_bayes.calibration import (
+        Constraints,
+        Free,
+        InProportion,
+        NearEquilibrium,
+        Stream,
+        build_model,
+        complete,
+        date_prior,
+        none,
+        partial,
+        prior_model,
+    )
     from lsm_bayes.calibration.predict import predict
     from lsm_bayes.datasets import NotAvailableError, from_xarray, load, read_alma, read_fluxnet
-    from lsm_bayes.declare import Budget, Coordinates, DateShift, Equilibrium, Nested, Parameter, Prior, ProcessModel
+    from lsm_bayes.declare import Budget, Constraint, Coordinates, DateShift, Equilibrium, Nested, Parameter, Prior, ProcessModel
     from lsm_bayes.diagnostics import check
     from lsm_bayes.errors import ErrorModel, Scale
-    from lsm_bayes.inference import Density, find_modes, sample, sample_laplace, sample_prior
+    from lsm_bayes.inference import Density, find_modes, prior_starts, sample, sample_constrained_prior, sample_laplace, sample_prior
     from lsm_bayes.inference import load as load_result
     from lsm_bayes.inference import save as save_result
     from lsm_bayes.posterior import calibrate
@@ -46,13 +58,14 @@ if TYPE_CHECKING:
 # Module to the names taken from it, with a colon and the name there where that is another. Subpackages are named by themselves.
 _SUBPACKAGES = ("datasets", "land", "models", "observations")
 _NAMES = {
-    "calibration": "Free InProportion NearEquilibrium Stream build_model complete date_prior none partial",
+    "calibration": "Constraints Free InProportion NearEquilibrium Stream build_model complete date_prior none partial prior_model",
     "calibration.predict": "predict",
     "datasets": "NotAvailableError from_xarray load read_alma read_fluxnet",
-    "declare": "Budget Coordinates DateShift Equilibrium Nested Parameter Prior ProcessModel",
+    "declare": "Budget Constraint Coordinates DateShift Equilibrium Nested Parameter Prior ProcessModel",
     "diagnostics": "check",
     "errors": "ErrorModel Scale",
-    "inference": "Density find_modes load_result:load sample sample_laplace sample_prior save_result:save",
+    "inference": "Density find_modes load_result:load prior_starts sample sample_constrained_prior sample_laplace sample_prior "
+    "save_result:save",
     "posterior": "calibrate",
     "report": "write_report",
     "simulation": "simulate",
@@ -62,6 +75,8 @@ _NAMES = {
 _SOURCES = {name.partition(":")[0]: (module, name.rpartition(":")[2]) for module, names in _NAMES.items() for name in names.split()}
 __all__ = [
     "Budget",
+    "Constraint",
+    "Constraints",
     "Coordinates",
     "DateShift",
     "Density",
@@ -95,9 +110,12 @@ __all__ = [
     "observations",
     "partial",
     "predict",
+    "prior_model",
+    "prior_starts",
     "read_alma",
     "read_fluxnet",
     "sample",
+    "sample_constrained_prior",
     "sample_laplace",
     "sample_prior",
     "save_result",

@@ -256,7 +256,7 @@ class DateShift:
 
 @dataclass(frozen=True)
 class Constraint:
-    """An inequality between parameters that a plausible ecosystem satisfies.
+    """An inequality that a plausible ecosystem satisfies, between parameters or along a run.
 
     Parameters
     ----------
@@ -265,13 +265,25 @@ class Constraint:
     description : str
         One sentence, with the paper.
     margin : callable
-        ``margin(means, parameters) -> expression``: the logarithm of the ratio by which the inequality holds, negative where it does
-        not. ``means`` maps the forcing to its mean over the fitted period, at every site.
+        ``margin(means, parameters) -> expression``, with `needs` ``margin(means, parameters, run) -> expression``: the logarithm of
+        the ratio by which the inequality holds, negative where it does not, one number for each site. ``means`` maps the forcing to its
+        mean over the fitted period, at every site; folded forcing is one number. ``run`` maps the names in `needs` to series
+        (site, time), states with one more time. A function with a name, so that the declaration can be pickled.
+    needs : tuple of str
+        Fluxes and states that the margin reads; empty for a constraint on parameters alone.
+    sets : tuple of str
+        Sets of constraints that it belongs to; empty when it belongs to all, and is imposed where no set is named.
+    graded : mapping of str to callable
+        Sets in which the constraint says what is likely rather than what is possible: ``graded(means, parameters, run) -> expression``
+        is the log density that these impose in place of a cost of the violation.
     """
 
     name: str
     description: str
-    margin: Callable[[Mapping[str, Any], Any], Any]
+    margin: Callable[..., Any]
+    needs: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+    graded: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -352,7 +364,7 @@ class ProcessModel:
     date_shifts : tuple of DateShift
         Dates whose prior is that of an observable day.
     constraints : tuple of Constraint
-        Ecological constraints; a calibration can impose them.
+        Ecological and dynamical constraints; a calibration can impose those of one set.
     folded : tuple of str
         Forcing that is one number for a whole run and is compiled into the kernel as a constant, such as the step length:
         ``(1 - k)**1`` then costs nothing.
@@ -394,6 +406,12 @@ class ProcessModel:
             for name in (*budget.stock, *budget.gain, *budget.loss):
                 if name not in known:
                     raise KeyError(f"{self.name}: budget {label!r}: {unknown('state or flux', name, known)}")
+        for i, constraint in enumerate(self.constraints):
+            if constraint.name in [c.name for c in self.constraints[:i]]:
+                raise ValueError(f"{self.name}: two constraints are named {constraint.name!r}; give each a name of its own")
+            for name in constraint.needs:
+                if name not in known:
+                    raise KeyError(f"{self.name}: constraint {constraint.name!r}: {unknown('state or flux', name, known)}")
         for derived in self.derived_forcing:
             for names, possible in ((derived.names, self.forcing_quantities), (derived.needs, self.forcing_quantities | QUANTITIES)):
                 for name in names:
@@ -454,6 +472,11 @@ class ProcessModel:
     def flux_quantities(self) -> dict[str, Quantity]:
         """Quantities of the fluxes of the (slow) step, by name."""
         return _checked_quantities(self.name, "flux", self.fluxes)
+
+    @property
+    def constraint_sets(self) -> tuple[str, ...]:
+        """Names of the sets of constraints."""
+        return tuple(dict.fromkeys(s for c in self.constraints for s in c.sets))
 
     def _check_step(self) -> None:
         trace(self)  # costs milliseconds and finds misspelt fields at once

@@ -7,7 +7,7 @@ import pytest
 import small_models
 from small_models import Fluxes, Forcing, Parameters, State, two_pools
 
-from lsm_bayes.declare import Budget, DerivedForcing, Parameter, Prior, ProcessModel, extending
+from lsm_bayes.declare import Budget, Constraint, DerivedForcing, Parameter, Prior, ProcessModel, extending
 from lsm_bayes.vocabulary import Quantity
 
 
@@ -147,6 +147,22 @@ def test_a_parameter_and_a_state_of_one_name_are_refused() -> None:
 def test_a_budget_of_an_unknown_flux_is_refused() -> None:
     with pytest.raises(KeyError, match="two_pools: budget 'carbon': unknown state or flux 'npp'. Did you mean"):
         declared(budgets={"carbon": Budget(("soil_carbon",), ("npp",), ("reco",))})
+
+
+def test_a_constraint_that_reads_what_is_not_there_is_refused() -> None:
+    with pytest.raises(KeyError, match="two_pools: constraint 'steady': unknown state or flux 'npp'"):
+        declared(constraints=(Constraint("steady", "", lambda means, p, run: 0.0, ("npp",)),))
+
+
+def test_two_constraints_of_one_name_are_refused() -> None:
+    one = Constraint("slow", "", lambda means, p: 0.0)
+    with pytest.raises(ValueError, match="two_pools: two constraints are named 'slow'"):
+        declared(constraints=(one, one))
+
+
+def test_sets_of_constraints_are_listed_once() -> None:
+    made = [Constraint(n, "", lambda means, p: 0.0, sets=sets) for n, sets in (("a", ()), ("b", ("new", "old")), ("c", ("old",)))]
+    assert declared(constraints=tuple(made)).constraint_sets == ("new", "old")
 
 
 def test_a_misspelt_field_in_the_step_is_named_when_the_model_is_declared() -> None:

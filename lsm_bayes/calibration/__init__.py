@@ -1,7 +1,7 @@
 """Calibration: priors, pooling, streams and initial pools become a plain PyMC model."""
 
-from lsm_bayes.calibration.build import build_model
-from lsm_bayes.calibration.choices import Calibration
+from lsm_bayes.calibration.build import build_model, prior_model
+from lsm_bayes.calibration.choices import Calibration, Constraints
 from lsm_bayes.calibration.initial import Free, InProportion, NearEquilibrium
 from lsm_bayes.calibration.pooling import Pooling, complete, none, partial
 from lsm_bayes.calibration.predict import predict
@@ -10,6 +10,7 @@ from lsm_bayes.calibration.streams import Stream
 
 __all__ = [
     "Calibration",
+    "Constraints",
     "Free",
     "InProportion",
     "NearEquilibrium",
@@ -21,4 +22,5 @@ __all__ = [
     "none",
     "partial",
     "predict",
+    "prior_model",
 ]

@@ -1,6 +1,7 @@
 """From a process model, data and choices to a plain PyMC model."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,11 @@ import xarray as xr
 
 from lsm_bayes import observations
 from lsm_bayes.calibration.card import card
-from lsm_bayes.calibration.choices import Calibration, SiteRecord
-from lsm_bayes.calibration.constraints import add_constraints
+from lsm_bayes.calibration.choices import Calibration, Constraints, SiteRecord
+from lsm_bayes.calibration.constraints import add_constraints, add_run_constraints, needs_of
 from lsm_bayes.calibration.initial import Free, Initial, NearEquilibrium, initial_of, near_equilibrium
 from lsm_bayes.calibration.pooling import Groups, Pooling, pooling_of
+from lsm_bayes.calibration.predict import calibration_of
 from lsm_bayes.calibration.streams import Stream, prepare
 from lsm_bayes.calibration.table import Table, add_parameters
 from lsm_bayes.datasets import validate
@@ -86,7 +88,7 @@ def build_model(
     initial: Mapping[str, Initial] | None = None,
     priors: Mapping[str, Prior | Mapping[str, Prior]] | None = None,
     fixed: Mapping[str, float] | None = None,
-    constraints: float | None = None,
+    constraints: Constraints | float | None = None,
 ) -> pm.Model:
     """Build a plain PyMC model of a calibration.
 
@@ -98,7 +100,7 @@ def build_model(
         Daily data, dimensions ``time`` and optionally ``site``, variables in the vocabulary with units, observations with
         ``<name>_uncertainty``; coordinates ``latitude`` and, for pooling by type, ``pft``.
     streams : sequence of Stream or str
-        What is fitted; a name means daily values with the default error model.
+        What is fitted; a name means daily values with the default error model. None at all gives the prior with its constraints.
     sites : sequence of str, optional
         Sites to take; default all. Each is cut to its own record: no padding.
     training : tuple, optional
@@ -114,9 +116,9 @@ def build_model(
     fixed : mapping of str to float, optional
         Parameters or initial pools that are not calibrated. Those declared as fixed are added, unless they have an entry in `priors` or
         `initial`.
-    constraints : float, optional
-        Impose the ecological constraints of the process model: a log ratio by which one is missed costs half a nat, twice that two. None
-        leaves them out.
+    constraints : Constraints or float, optional
+        Which constraints of the process model shape the prior. A number is the width of those on parameters alone: a log ratio by which
+        one is missed costs half a nat, twice that two. None leaves them out.
 
     Returns
     -------
@@ -127,21 +129,19 @@ def build_model(
     Raises
     ------
     KeyError
-        For unknown names of sites, streams or parameters, and for missing forcing.
+        For unknown names of sites, streams, parameters or constraints, and for missing forcing.
     ValueError
         For missing values, uncertainties or units, periods that are too short, and constraints of a model that declares none.
     """
     wanted = [Stream(s) if isinstance(s, str) else s for s in streams]
-    if not wanted:
-        raise ValueError("no stream to fit; give at least one, such as 'nee'")
+    if not wanted and constraints is None:
+        raise ValueError("no stream to fit; give at least one, such as 'nee', or constraints for a prior that knows them")
     for name in {**(priors or {}), **(fixed or {})}:
         if name not in model.calibrated:
             raise KeyError(f"{model.name}: {unknown('parameter or initial state', name, model.calibrated)}")
-    if constraints is not None and not (model.constraints and constraints > 0):
-        raise ValueError(
-            f"constraints={constraints!r}: the width is a positive log ratio, and {model.name} declares "
-            f"{', '.join(k.name for k in model.constraints) or 'no constraint'}; leave it out for none"
-        )
+    choice = Constraints(constraints) if isinstance(constraints, int | float) else constraints
+    if choice is not None:
+        choice.chosen(model)
     records = _records(model, data, wanted, sites, training, withheld_years)
     names = [r.name for r in records]
     types = [str(r.data["pft"].item()) if "pft" in r.data.coords or "pft" in r.data else "unknown" for r in records]
@@ -157,7 +157,7 @@ def build_model(
         initial_of(model, initial or {}),
         _site_priors(model, priors or {}, names),
         _declared_fixed(model, {**(priors or {}), **(initial or {})}) | dict(fixed or {}),
-        constraints,
+        choice,
     )
     coords: dict[str, Any] = {f"{p.name}_observation": np.arange(sum(a.time.size for a in p.fitted)) for p in prepared}
     if groups.several:
@@ -171,6 +171,33 @@ def build_model(
 
 def _declared_fixed(model: ProcessModel, chosen: Mapping[str, Any]) -> dict[str, float]:
     return {n: default for n, (declared, default) in model.calibrated.items() if declared.fixed and n not in chosen}
+
+
+def prior_model(model: pm.Model) -> pm.Model:
+    """Build the prior of a calibration, with its constraints, as a model of its own.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        From `build_model`.
+
+    Returns
+    -------
+    pymc.Model
+        The same parameters, initial pools and potentials, without observations and their error models. Its posterior is the prior that
+        knows the constraints; `lsm_bayes.inference.sample_constrained_prior` draws from it.
+
+    Raises
+    ------
+    TypeError
+        When the model was not made by `build_model`.
+    """
+    c = replace(calibration_of(model), streams=[])
+    with pm.Model(coords={"site": c.groups.sites, "pft": c.groups.pfts} if c.groups.several else {}) as built:
+        add_parameters_and_streams(c)
+    built.calibration = c
+    built.card = card(c)
+    return built
 
 
 def _site_priors(
@@ -210,7 +237,10 @@ def add_parameters_and_streams(c: Calibration) -> None:
             value = table.get(name)
             pm.Deterministic(name, value if c.site_dim else value[0], dims=c.site_dim)
     operators = {p.name: observations.get(p.name) for p in c.streams}
-    runs = _run(c, table, sorted({i for o in operators.values() for i in o.inputs}))
+    wanted = {i for o in operators.values() for i in o.inputs} | needs_of(c)
+    runs = _run(c, table, sorted(wanted)) if wanted else []
+    if needs_of(c):
+        add_run_constraints(c, table, list(_by_length(c).values()), runs)
     offsets = _offsets(c)
     for p in c.streams:
         pieces = [operators[p.name].function(run).ravel() for run in runs]

@@ -65,11 +65,7 @@ def card(c: Calibration) -> dict[str, Any]:
         "period_training": [f"{min(t[0] for t, _ in periods):%Y-%m-%d}", f"{max(t[1] for t, _ in periods):%Y-%m-%d}"],
         "period_withheld": [f"{min(w[0] for w in withheld):%Y-%m-%d}", f"{max(w[-1] for w in withheld):%Y-%m-%d}"] if withheld else None,
         "parameters": parameters,
-        "constraints": {
-            k.name: f"{k.description} A log ratio of {c.constraints:g} short of it costs half a nat." for k in model.constraints
-        }
-        if c.constraints is not None
-        else {},
+        "constraints": {k.name: c.constraints.describe(k) for k in c.constraints.chosen(model)} if c.constraints is not None else {},
         "citations": list(model.citations),
         "data": {k: str(v) for k, v in c.records[0].data.attrs.items() if k in ("title", "source", "licence", "license", "citation")},
         "days": int(sum(np.size(r.training) for r in c.records)),

@@ -7,7 +7,7 @@ from .mixture import sample_mixture
 from .modes import Modes, find_modes
 from .nuts import sample
 from .point import Density
-from .prior import sample_prior
+from .prior import prior_starts, sample_constrained_prior, sample_prior
 from .store import load, save
 from .weights import chain_weights, mode_weights, stacking_weights
 
@@ -24,7 +24,9 @@ __all__ = [
     "load",
     "local_evidence",
     "mode_weights",
+    "prior_starts",
     "sample",
+    "sample_constrained_prior",
     "sample_laplace",
     "sample_mixture",
     "sample_prior",

@@ -139,6 +139,7 @@ def variant(form: Form, name: str, title: str) -> ProcessModel:
             "water": Budget(("plant_available_water", "plant_unavailable_water"), ("infiltration",), ("evapotranspiration", "runoff")),
         },
         equilibrium=Equilibrium(("gpp", "decomposition_factor", "percolation"), equilibrium),
+        constraints=dalec_811.constraints(State),
         **dalec_811.SHARED,
     )
 

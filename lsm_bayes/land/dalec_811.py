@@ -24,12 +24,11 @@ from typing import Annotated, Any, NamedTuple
 import pytensor.tensor as pt
 
 from lsm_bayes.declare import Budget, Constraint, Coordinates, DateShift, DerivedForcing, Equilibrium, Parameter, ProcessModel, extending
-from lsm_bayes.land import dalec_cdea
+from lsm_bayes.land import dalec_cdea, dalec_constraints
 from lsm_bayes.processes import (
     acm,
     cdea_phenology,
     cdea_pools,
-    ecological_constraints,
     plant_available_water,
     reference_climate,
     turnover,
@@ -203,25 +202,40 @@ def leaf_onset_shift(known: Mapping[str, Any]) -> Any:
     return cdea_phenology.event_shift(known["labile_lifespan"], known["labile_release_period"])
 
 
-# Decomposition is that of the mean temperature at its reference, so roots and soil are compared without a factor.
-CONSTRAINTS = (
-    *(c for c in dalec_cdea.CONSTRAINTS if c.name != "roots_faster_than_soil"),
-    Constraint(
-        "roots_faster_than_soil",
-        "Roots turn over faster than soil organic matter at the mean temperature (Bloom & Williams 2015, constraint 4).",
-        lambda means, p: ecological_constraints.slower(p.soil_mineralisation, p.root_turnover),
-    ),
-    Constraint(
-        "leaves_burn_best",
-        "Fire burns leaves more completely than wood (CARDAMOM source).",
-        lambda means, p: ecological_constraints.slower(p.ligneous_combustion_completeness, p.foliar_combustion_completeness),
-    ),
-    Constraint(
-        "leaves_burn_better_than_soil",
-        "Fire burns leaves more completely than soil organic matter (CARDAMOM source).",
-        lambda means, p: ecological_constraints.slower(p.soil_combustion_completeness, p.foliar_combustion_completeness),
-    ),
-)
+def warmth(means: Mapping[str, Any], p: Any) -> Any:
+    """Return the factor of decomposition at the mean temperature, which is its reference: roots and soil are compared without a factor.
+
+    Parameters
+    ----------
+    means : mapping
+        Mean forcing.
+    p : Parameters
+        Parameters.
+
+    Returns
+    -------
+    float
+        1.
+    """
+    return 1.0
+
+
+def constraints(state: type) -> tuple[Constraint, ...]:
+    """Declare the constraints of this model, and of those with more water pools.
+
+    Parameters
+    ----------
+    state : NamedTuple class
+        Pools.
+
+    Returns
+    -------
+    tuple of Constraint
+        On parameters, fire and runs.
+    """
+    return (*dalec_constraints.on_parameters(warmth), *dalec_constraints.on_fire(), *dalec_constraints.on_run(state, warmth))
+
+
 CITATIONS = (
     *dalec_cdea.DALEC_CDEA.citations,
     "Bloom et al. (2020), Biogeosciences 17, 6393-6422, doi 10.5194/bg-17-6393-2020: plant-available water",
@@ -234,7 +248,6 @@ SHARED: dict[str, Any] = {
         DateShift("leaf_fall_day", ("leaf_lifespan", "leaf_fall_period"), dalec_cdea.leaf_fall_shift),
         DateShift("leaf_onset_day", ("labile_lifespan", "labile_release_period"), leaf_onset_shift),
     ),
-    "constraints": CONSTRAINTS,
     "folded": ("step_length", "burned_area"),
     "derived_forcing": (DerivedForcing(reference_climate.NAMES, reference_climate.NEEDS, reference_climate.reference_climate),),
 }
@@ -272,6 +285,7 @@ def variant(form: Form, name: str, title: str) -> ProcessModel:
             "water": Budget(("plant_available_water",), ("infiltration",), ("evapotranspiration", "runoff")),
         },
         equilibrium=Equilibrium(("gpp", "decomposition_factor"), equilibrium),
+        constraints=constraints(State),
         **SHARED,
     )
 

@@ -15,8 +15,9 @@ from typing import Annotated, Any, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.declare import Budget, Constraint, Coordinates, DateShift, Equilibrium, Parameter, Prior, ProcessModel
-from lsm_bayes.processes import acm, cdea_phenology, cdea_pools, ecological_constraints, turnover
+from lsm_bayes.declare import Budget, Coordinates, DateShift, Equilibrium, Parameter, Prior, ProcessModel
+from lsm_bayes.land import dalec_constraints
+from lsm_bayes.processes import acm, cdea_phenology, cdea_pools, turnover
 from lsm_bayes.processes.leaf_area_coordinates import leaf_coordinates
 
 LABILE_LIFESPAN = 1.001  # yr
@@ -197,41 +198,27 @@ def equilibrium(means: Mapping[str, Any], p: Parameters) -> dict[str, Any]:
     return cdea_pools.equilibrium(means["gpp"], means["temperature_factor"], p)
 
 
-def _warmth(means: Mapping[str, Any], p: Parameters) -> Any:
+def warmth(means: Mapping[str, Any], p: Any) -> Any:
+    """Return the factor of decomposition at the mean temperature.
+
+    Parameters
+    ----------
+    means : mapping
+        Mean forcing.
+    p : Parameters
+        Parameters.
+
+    Returns
+    -------
+    tensor
+        1 at 0 degC.
+    """
     return pt.exp(p.temperature_exponent * 0.5 * (means["air_temperature_max"] + means["air_temperature_min"]))
 
 
-def _allocation_margin(means: Mapping[str, Any], p: Parameters) -> Any:
-    to = cdea_pools.allocation(p.f_auto, p.f_foliage, p.f_labile, p.f_roots)
-    return ecological_constraints.balanced_allocation(to.foliage + to.labile, to.roots)
-
-
 CONSTRAINTS = (
-    Constraint(
-        "litter_faster_than_soil",
-        "Litter mineralises faster than soil organic matter (Bloom & Williams 2015, constraint 1).",
-        lambda means, p: ecological_constraints.slower(p.soil_mineralisation, p.litter_mineralisation),
-    ),
-    Constraint(
-        "decomposition_faster_than_soil",
-        "Litter decomposes faster than soil organic matter mineralises (Bloom & Williams 2015, constraint 2).",
-        lambda means, p: ecological_constraints.slower(p.soil_mineralisation, p.decomposition_rate),
-    ),
-    Constraint(
-        "wood_outlives_leaves",
-        "Wood lives longer than leaves (Bloom & Williams 2015, constraint 3).",
-        lambda means, p: ecological_constraints.wood_outlives_leaves(p.wood_turnover, p.leaf_lifespan),
-    ),
-    Constraint(
-        "roots_faster_than_soil",
-        "Roots turn over faster than soil organic matter at the mean temperature (Bloom & Williams 2015, constraint 4).",
-        lambda means, p: ecological_constraints.slower(p.soil_mineralisation * _warmth(means, p), p.root_turnover),
-    ),
-    Constraint(
-        "balanced_allocation",
-        "Leaves and labile carbon get between a fifth and five times what roots get (Bloom & Williams 2015, constraint 5).",
-        _allocation_margin,
-    ),
+    *dalec_constraints.on_parameters(warmth),
+    *dalec_constraints.on_run(State, warmth),
 )
 
 

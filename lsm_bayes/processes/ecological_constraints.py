@@ -58,4 +58,22 @@ def balanced_allocation(to_leaves: Any, to_roots: Any, most: float = 5.0) -> Any
     tensor
         ln(most) - abs(ln(to_leaves / to_roots)).
     """
-    return math.log(most) - pt.abs(pt.log(to_leaves / to_roots))
+    return within_factor(to_leaves / to_roots, most)
+
+
+def within_factor(ratio: Any, most: float) -> Any:
+    """Return how far a ratio is within a factor of 1, above or below (constraints 6 and 9 to 12).
+
+    Parameters
+    ----------
+    ratio : tensor
+        Positive.
+    most : float
+        The factor.
+
+    Returns
+    -------
+    tensor
+        ln(most) - abs(ln(ratio)).
+    """
+    return math.log(most) - pt.abs(pt.log(ratio))

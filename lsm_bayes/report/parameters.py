@@ -56,28 +56,33 @@ def parameters(tree: xr.DataTree, gates: Gates, table: pd.DataFrame) -> Section:
     for label in posterior:
         groups.setdefault(variable_of(label), []).append(label)
     figures = [_ridges(name, labels, posterior, prior, card.get(name, {}), pressing, table) for name, labels in groups.items()]
-    blocks += [Figures(figures), _table(table, card, pressing), *_constraints(model_card(tree).get("constraints", {}), raw)]
+    blocks += [Figures(figures), _table(table, card, pressing), *_constraints(model_card(tree).get("constraints", {}), raw, prior)]
     return Section("parameters", "Prior to posterior", blocks)
 
 
-def _constraints(described: dict[str, str], draws: dict[str, np.ndarray]) -> list[Block]:
-    """Say which ecological constraints bite: how often the posterior violates each, and by how much."""
+def _constraints(described: dict[str, str], draws: dict[str, np.ndarray], prior: dict[str, np.ndarray]) -> list[Block]:
+    """Say which constraints bite: how often the posterior violates the inequality of each, and by how much."""
     rows: list[tuple[str, ...]] = []
     marked: set[int] = set()
+    broken: dict[str, Any] = {}
     for name, words in described.items():
         for label in (k for k in draws if variable_of(k) == f"{name}_margin"):
             q05, q50, q95 = np.quantile(draws[label], [0.05, 0.5, 0.95])
-            violated = float((draws[label] < 0).mean())
-            if violated > BITES:
+            violated, site = draws[label] < 0, _element(label) or "–"
+            broken[site] = broken.get(site, False) | violated
+            if violated.mean() > BITES:
                 marked.add(len(rows))
-            rows.append((name.replace("_", " "), _element(label) or "–", words, *(number(q) for q in (q05, q50, q95)), f"{violated:.0%}"))
+            before = f"{(prior[label] < 0).mean():.0%}" if label in prior else "–"
+            rows.append((name.replace("_", " "), site, words, *(number(q) for q in (q05, q50, q95)), f"{violated.mean():.0%}", before))
     if not rows:
         return []
+    rows += [("all", site, "Every inequality holds.", "–", "–", "–", f"{any_of.mean():.0%}", "–") for site, any_of in broken.items()]
     caption = (
         "Ecological constraints: margin is the log of the ratio by which the inequality holds, negative where it is violated. Marked"
-        f" constraints bite: more than {BITES:.0%} of the draws violate them. The dashed prior densities above do not know the constraints"
+        f" constraints bite: more than {BITES:.0%} of the draws violate them. The dashed prior densities above do not know the constraints,"
+        " nor do the prior draws of the last column"
     )
-    columns = ("Constraint", "Site", "What it says", "Margin 5 %", "50 %", "95 %", "Violated")
+    columns = ("Constraint", "Site", "What it says", "Margin 5 %", "50 %", "95 %", "Violated", "In the prior")
     return [Table(caption, columns, rows, frozenset(marked))]
 
 

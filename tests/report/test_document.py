@@ -256,4 +256,5 @@ def test_constraints_that_bite_are_marked(one_site, changed, written):
     assert "more than 5% of the draws violate them" in text
     rows = re.findall(r"(loose|tight)\s+– Says (?:little|much)\. .*?(\d+)%", text)
     assert rows == [("loose", "0"), ("tight", "10")]
+    assert re.search(r"all\s+– Every inequality holds\..*?10%", text)
     assert "Ecological constraints" not in written(one_site).text
