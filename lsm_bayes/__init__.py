@@ -11,10 +11,10 @@ Find what there is
 Data
     `load` a data set by name; read files with `read_fluxnet`, `read_alma`, `from_xarray`; `NotAvailableError`.
 Run
-    `simulate`, with numbers in xarray or with symbols in a PyMC model.
+    `simulate`, and `periodic_equilibrium` where cycled forcing leads, with numbers in xarray or with symbols in a PyMC model.
 Calibrate
     `build_model` with `Stream`, `ErrorModel`, `Scale`; pooling `complete`, `none`, `partial`; initial pools `Free`, `InProportion`,
-    `NearEquilibrium`; `date_prior`. The result is a plain ``pm.Model``.
+    `NearEquilibrium`, `AtEquilibrium`, `AfterDisturbance` with a `Cycle` of forcing; `date_prior`. The result is a plain ``pm.Model``.
 Infer
     `calibrate` does all of it; its parts are `sample_prior`, `find_modes`, `sample`, `sample_laplace`, `predict`, with `Density` for a
     model that is compiled once. `save_result` and `load_result` keep the DataTree.
@@ -28,7 +28,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import lsm_bayes.models as models
     from lsm_bayes import datasets, land, observations
-    from lsm_bayes.calibration import Free, InProportion, NearEquilibrium, Stream, build_model, complete, date_prior, none, partial
+    from lsm_bayes.calibration import (
+        AfterDisturbance,
+        AtEquilibrium,
+        Cycle,
+        Free,
+        InProportion,
+        NearEquilibrium,
+        Stream,
+        build_model,
+        complete,
+        date_prior,
+        none,
+        partial,
+    )
     from lsm_bayes.calibration.predict import predict
     from lsm_bayes.datasets import NotAvailableError, from_xarray, load, read_alma, read_fluxnet
     from lsm_bayes.declare import Budget, Coordinates, DateShift, Equilibrium, Nested, Parameter, Prior, ProcessModel
@@ -40,13 +53,16 @@ if TYPE_CHECKING:
     from lsm_bayes.posterior import calibrate
     from lsm_bayes.report import write_report
     from lsm_bayes.simulation import simulate
+    from lsm_bayes.steady_state import periodic_equilibrium
     from lsm_bayes.testing import check_process_model
     from lsm_bayes.vocabulary import Quantity
 
 # Module to the names taken from it, with a colon and the name there where that is another. Subpackages are named by themselves.
 _SUBPACKAGES = ("datasets", "land", "models", "observations")
 _NAMES = {
-    "calibration": "Free InProportion NearEquilibrium Stream build_model complete date_prior none partial",
+    "calibration": (
+        "AfterDisturbance AtEquilibrium Cycle Free InProportion NearEquilibrium Stream build_model complete date_prior none partial"
+    ),
     "calibration.predict": "predict",
     "datasets": "NotAvailableError from_xarray load read_alma read_fluxnet",
     "declare": "Budget Coordinates DateShift Equilibrium Nested Parameter Prior ProcessModel",
@@ -56,13 +72,17 @@ _NAMES = {
     "posterior": "calibrate",
     "report": "write_report",
     "simulation": "simulate",
+    "steady_state": "periodic_equilibrium",
     "testing": "check_process_model",
     "vocabulary": "Quantity",
 }
 _SOURCES = {name.partition(":")[0]: (module, name.rpartition(":")[2]) for module, names in _NAMES.items() for name in names.split()}
 __all__ = [
+    "AfterDisturbance",
+    "AtEquilibrium",
     "Budget",
     "Coordinates",
+    "Cycle",
     "DateShift",
     "Density",
     "Equilibrium",
@@ -94,6 +114,7 @@ __all__ = [
     "none",
     "observations",
     "partial",
+    "periodic_equilibrium",
     "predict",
     "read_alma",
     "read_fluxnet",

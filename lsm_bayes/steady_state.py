@@ -206,7 +206,7 @@ def periodic_equilibrium(
     method : {"auto", "linear", "newton", "anderson", "brute"}
         ``"linear"``: one linear system, exact where the step is affine in the states. ``"newton"``: Newton's method in leaps of as many
         cycles as the linearised model can be trusted for. ``"anderson"``: Anderson acceleration of plain cycles, without derivatives, on
-        numbers only. ``"brute"``: cycle after cycle. ``"auto"``: the first that applies, and outside graphs the third where the second fails.
+        numbers only. ``"brute"``: cycle after cycle. ``"auto"``: the first that applies; outside graphs the third where the second fails.
     pools : sequence of str, optional
         States that are wanted; default all that are sought.
     held : sequence of str, optional
@@ -220,7 +220,8 @@ def periodic_equilibrium(
     -------
     xarray.Dataset or dict of str to tensor
         Numbers: states with dimensions (..., site), units in ``attrs``, and ``cycles``, the number that were run. Symbols, when any
-        parameter or forcing is a PyTensor variable: (), or (members,), with the gradient of the implicit function theorem to the parameters.
+        parameter or forcing is a PyTensor variable: (), or (members,), with the gradient of the implicit function theorem to
+        parameters.
 
     Raises
     ------
