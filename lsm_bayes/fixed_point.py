@@ -6,6 +6,7 @@ generated around those of the model and the functions of `lsm_bayes.leaps`.
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import pytensor.tensor as pt
@@ -309,6 +310,7 @@ def _state_tangent(program: Program) -> Recurrence:
     return Recurrence("tangent", step.constants, Graph(roles, [*step.body.outputs[:n], *dots]), 0, keep=0)
 
 
+@cache
 def _plain(function: Callable[..., Any], **uses: Kernel) -> Kernel:
     """Make a kernel of a function of `leaps`."""
     s = Source()
