@@ -313,7 +313,8 @@ def _accelerated(operation: FixedPoint, parameter: np.ndarray, start: np.ndarray
             return (run(p, x, column)[free, 0] - x[free, 0]) / scale
 
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of SciPy, on systems that are nearly singular where there is no equilibrium
                 found = optimize.anderson(
                     change, x[free, 0] / scale, M=2 * len(free), alpha=1.0, f_tol=operation.tolerance, maxiter=500, line_search=None
                 )
