@@ -320,7 +320,8 @@ def _accelerated(operation: FixedPoint, parameter: np.ndarray, start: np.ndarray
                 )
         except (optimize.NoConvergence, ValueError, np.linalg.LinAlgError):
             found = np.full(len(free), np.nan)
-        states[free, b] = found * scale
+        # Far away a change of any size is lost in rounding, and passes for none.
+        states[free, b] = np.where(np.abs(found).max() < 1e6, found, np.nan) * scale
     return states, cycles
 
 

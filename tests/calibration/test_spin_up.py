@@ -68,7 +68,7 @@ def test_pools_at_equilibrium_are_those_of_the_fitted_years(land: ProcessModel, 
     model = built(land, towers, AtEquilibrium())
     assert model.card["parameters"]["soil_carbon"]["prior"] == "periodic equilibrium under the whole years fitted, repeated"
     assert list(model.coords["parameter"]) == list(land.parameter_table)
-    point = {rv.name: 0.2 * np.ones(rv.type.shape) for rv in model.free_RVs}
+    point = {n: 0.2 * np.ones(shape) for n, shape in model.eval_rv_shapes().items()}
     found = pools_and_parameters(model, point)
     expected = periodic_equilibrium(land, cut(towers, 2), {n: found[n] for n in land.parameter_table})
     for n in land.state_parameters:
@@ -77,7 +77,7 @@ def test_pools_at_equilibrium_are_those_of_the_fitted_years(land: ProcessModel, 
 
 def test_pools_after_a_disturbance_are_those_of_a_run_through_it(land: ProcessModel, towers: xr.Dataset) -> None:
     model = built(land, towers, CHOICES["after"])
-    point = {rv.name: 0.1 * np.ones(rv.type.shape) for rv in model.free_RVs} | {"disturbance_year_z": np.zeros(1)}
+    point = {n: 0.1 * np.ones(shape) for n, shape in model.eval_rv_shapes().items()} | {"disturbance_year_z": np.zeros(1)}
     found = pools_and_parameters(model, point)
     assert found["disturbance_year"] == pytest.approx(1997.5) and 0.2 < found["foliage_carbon_lost"] < 0.9
     forcing, parameters = cut(towers, 1), {n: found[n] for n in land.parameter_table}
