@@ -11,10 +11,11 @@ Find what there is
 Data
     `load` a data set by name; read files with `read_fluxnet`, `read_alma`, `from_xarray`; `NotAvailableError`.
 Run
-    `simulate`, with numbers in xarray or with symbols in a PyMC model.
+    `simulate`, and `periodic_equilibrium` where cycled forcing leads, with numbers in xarray or with symbols in a PyMC model.
 Calibrate
     `build_model` with `Stream`, `ErrorModel`, `Scale`; pooling `complete`, `none`, `partial`; initial pools `Free`, `InProportion`,
-    `NearEquilibrium`; `date_prior`; `Constraints`. The result is a plain ``pm.Model``, and `prior_model` is its prior with constraints.
+    `NearEquilibrium`, `AtEquilibrium`, `AfterDisturbance` with a `Cycle` of forcing; `date_prior`; `Constraints`. The result is a plain
+    ``pm.Model``, and `prior_model` is its prior with constraints.
 Infer
     `calibrate` does all of it; its parts are `sample_prior`, `sample_constrained_prior`, `prior_starts`, `find_modes`, `sample`,
     `sample_laplace`, `predict`, with `Density` for a model that is compiled once. `save_result` and `load_result` keep the DataTree.
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     import lsm_bayes.models as models
     from lsm_bayes import datasets, land, observations
     from lsm_bayes.calibration import (
+        AfterDisturbance,
+        AtEquilibrium,
         Constraints,
+        Cycle,
         Free,
         InProportion,
         NearEquilibrium,
@@ -52,13 +56,15 @@ if TYPE_CHECKING:
     from lsm_bayes.posterior import calibrate
     from lsm_bayes.report import write_report
     from lsm_bayes.simulation import simulate
+    from lsm_bayes.steady_state import periodic_equilibrium
     from lsm_bayes.testing import check_process_model
     from lsm_bayes.vocabulary import Quantity
 
 # Module to the names taken from it, with a colon and the name there where that is another. Subpackages are named by themselves.
 _SUBPACKAGES = ("datasets", "land", "models", "observations")
 _NAMES = {
-    "calibration": "Constraints Free InProportion NearEquilibrium Stream build_model complete date_prior none partial prior_model",
+    "calibration": "AfterDisturbance AtEquilibrium Constraints Cycle Free InProportion NearEquilibrium Stream build_model complete "
+    "date_prior none partial prior_model",
     "calibration.predict": "predict",
     "datasets": "NotAvailableError from_xarray load read_alma read_fluxnet",
     "declare": "Budget Constraint Coordinates DateShift Equilibrium Nested Parameter Prior ProcessModel",
@@ -69,15 +75,19 @@ _NAMES = {
     "posterior": "calibrate",
     "report": "write_report",
     "simulation": "simulate",
+    "steady_state": "periodic_equilibrium",
     "testing": "check_process_model",
     "vocabulary": "Quantity",
 }
 _SOURCES = {name.partition(":")[0]: (module, name.rpartition(":")[2]) for module, names in _NAMES.items() for name in names.split()}
 __all__ = [
+    "AfterDisturbance",
+    "AtEquilibrium",
     "Budget",
     "Constraint",
     "Constraints",
     "Coordinates",
+    "Cycle",
     "DateShift",
     "Density",
     "Equilibrium",
@@ -109,6 +119,7 @@ __all__ = [
     "none",
     "observations",
     "partial",
+    "periodic_equilibrium",
     "predict",
     "prior_model",
     "prior_starts",

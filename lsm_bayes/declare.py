@@ -207,10 +207,14 @@ class Equilibrium:
         Fluxes whose means over whole years `pools` gets; they must not depend on the pools that it returns.
     pools : callable
         ``pools(means, parameters) -> dict`` of state name to value, where ``means`` maps the names in `needs` to expressions.
+    held : tuple of str
+        States that no balance determines, such as a sum without decay: a search for the periodic equilibrium leaves them where they are at
+        the start of each cycle.
     """
 
     needs: tuple[str, ...]
     pools: Callable[[Mapping[str, Any], Any], dict[str, Any]]
+    held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

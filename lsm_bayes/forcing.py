@@ -69,6 +69,39 @@ def step_lengths(time: pd.DatetimeIndex) -> float:
     return float(np.median(days))
 
 
+def whole_years(time: pd.DatetimeIndex, years: int | None = None) -> tuple[int, int]:
+    """Count the steps of the whole years at the start of a time axis.
+
+    Parameters
+    ----------
+    time : pandas.DatetimeIndex
+        Start of each step, of any length.
+    years : int, optional
+        How many years; default as many as there are.
+
+    Returns
+    -------
+    tuple of int
+        Steps and years; all steps and 0 where there is less than a year and no number of years is asked for.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer years than asked for.
+    """
+    if years is not None and years < 1:
+        raise ValueError(f"a cycle has at least one year, got {years}")
+    last = time[-1] - time[-2] if len(time) > 1 else pd.Timedelta(0)
+    # Months differ in length: the end of the last step is known to within a few days.
+    end = time[-1] + 1.5 * last
+    found = 0
+    while time[0] + pd.DateOffset(years=found + 1) <= end and found != years:
+        found += 1
+    if years is not None and found < years:
+        raise ValueError(f"{years} whole years are asked for; {time[0]:%Y-%m-%d} to {time[-1]:%Y-%m-%d} has {found}")
+    return (int((time < time[0] + pd.DateOffset(years=found)).sum()) if found else len(time)), found
+
+
 def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
     """Collect what a process model is driven by.
 

@@ -181,6 +181,7 @@ class Kernel:
         text = "\n".join(lines) + "\n"
         return Kernel(name, text, self.scope, hashlib.sha256(f"{text}{self.key}".encode()).hexdigest())
 
+    @cache  # noqa: B019  compiled once, whatever the number of kernels that call it
     def inner(self) -> Callable[..., Any]:
         """Return a Numba function that other kernels call."""
         return njit(self.python(), fastmath=FASTMATH, error_model="numpy")

@@ -183,8 +183,36 @@ def simulate(model: ProcessModel, forcing: Any, parameters: Any = None, *, outpu
     return _numeric(model, forcing, parameters, outputs)
 
 
-def _numeric(model: ProcessModel, data: xr.Dataset, parameters: Any, outputs: Sequence[str] | None) -> xr.Dataset:
-    forcing = forcing_arrays(model, data)
+def numeric_inputs(
+    model: ProcessModel, derived: Program, forcing: Forcing, parameters: Any
+) -> tuple[list[tuple[np.ndarray, np.ndarray, np.ndarray]], xr.DataArray, list[Any]]:
+    """Arrays that a kernel takes, for each site.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The model.
+    derived : Program
+        Its program.
+    forcing : Forcing
+        Forcing of all sites.
+    parameters : mapping or xarray.Dataset, optional
+        As in `simulate`.
+
+    Returns
+    -------
+    list of tuple of array
+        Parameters (n_parameter, members), initial states (n_state, members) and columns (n_column, time, 1) of each site.
+    xarray.DataArray
+        With the dimensions of all parameters.
+    list
+        Names of those that are members.
+
+    Raises
+    ------
+    ValueError
+        For arrays without named dimensions.
+    """
     given = {n: v if isinstance(v, xr.DataArray) else xr.DataArray(v) for n, v in merged(model, parameters).items()}
     for name, value in given.items():
         unnamed = [d for d in value.dims if str(d).startswith("dim_")]
@@ -194,21 +222,27 @@ def _numeric(model: ProcessModel, data: xr.Dataset, parameters: Any, outputs: Se
             )
     broadcast = xr.broadcast(*given.values())
     dims = [d for d in broadcast[0].dims if d != "site"]
-    fluxes, states = _chosen(model, outputs)
-    derived = program(model, fluxes, states, forcing.folded)
     everything = derived.columns(forcing.varying)
     sites = forcing.sites if forcing.sites is not None else [None]
-    pieces = []
+    found = []
     for i, site in enumerate(sites):
         chosen = {n: (b.sel(site=site) if "site" in b.dims else b) for n, b in zip(given, broadcast, strict=True)}
         stack = {n: c.transpose(*dims).values.reshape(-1) for n, c in chosen.items()}
         members = next(iter(stack.values())).size
-        run = _function(derived, lanes_for(members))
         matrix = np.stack([stack[n] for n in model.parameters._fields]) if model.parameters._fields else np.zeros((0, members))  # type: ignore[attr-defined]
         initial = np.stack([stack[n] for n in derived.state_names]) if derived.state_names else np.zeros((0, members))
         column = everything[:, :, i : i + 1] if everything.shape[2] > 1 else everything
-        pieces.append(run(np.ascontiguousarray(matrix), np.ascontiguousarray(initial), np.ascontiguousarray(column)))
-    return _labelled(model, derived, forcing, broadcast[0], dims, states, pieces)
+        found.append((np.ascontiguousarray(matrix), np.ascontiguousarray(initial), np.ascontiguousarray(column)))
+    return found, broadcast[0], dims
+
+
+def _numeric(model: ProcessModel, data: xr.Dataset, parameters: Any, outputs: Sequence[str] | None) -> xr.Dataset:
+    forcing = forcing_arrays(model, data)
+    fluxes, states = _chosen(model, outputs)
+    derived = program(model, fluxes, states, forcing.folded)
+    inputs, example, dims = numeric_inputs(model, derived, forcing, parameters)
+    pieces = [_function(derived, lanes_for(i[0].shape[1]))(*i) for i in inputs]
+    return _labelled(model, derived, forcing, example, dims, states, pieces)
 
 
 @cache

@@ -22,7 +22,7 @@ from lsm_bayes.nested import NestedProgram
 from lsm_bayes.programs import Program
 
 
-class _KernelOp(Op):
+class KernelOp(Op):
     """An operation whose work is one generated kernel."""
 
     def kernel(self) -> Kernel:
@@ -39,8 +39,8 @@ class _KernelOp(Op):
             storage[0] = value
 
 
-@register_funcify_and_cache_key(_KernelOp)
-def _numba_kernel(op: _KernelOp, node: Apply, **_: Any) -> tuple[Callable[..., Any], str]:
+@register_funcify_and_cache_key(KernelOp)
+def _numba_kernel(op: KernelOp, node: Apply, **_: Any) -> tuple[Callable[..., Any], str]:
     kernel = op.kernel()
     function = compile_numba_function_src(kernel.text, kernel.name, {**kernel.scope})
     single = len(node.outputs) == 1
@@ -57,7 +57,7 @@ def _tensor(*shape: int | None) -> Any:
     return pt.tensor(dtype="float64", shape=shape)
 
 
-class Trajectory(_KernelOp):
+class Trajectory(KernelOp):
     """States and fluxes of a process model over a forcing series.
 
     Parameters
@@ -156,7 +156,7 @@ class Trajectory(_KernelOp):
         return operation(parameter, initial, *columns, *(dots if operation.column_dot else dots[:2]), return_list=True)
 
 
-class TrajectoryVJP(_KernelOp):
+class TrajectoryVJP(KernelOp):
     """Adjoint of a `Trajectory`.
 
     Parameters
@@ -201,7 +201,7 @@ class TrajectoryVJP(_KernelOp):
         return Apply(self, given, [_tensor(parameter, members), _tensor(states, members), *columns])
 
 
-class TrajectoryJVP(_KernelOp):
+class TrajectoryJVP(KernelOp):
     """Tangent of a `Trajectory`.
 
     Parameters

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from lsm_bayes.forcing import forcing_arrays
+from lsm_bayes.forcing import forcing_arrays, whole_years
 from lsm_bayes.land import get
 from lsm_bayes.vocabulary import QUANTITIES
 
@@ -45,3 +45,27 @@ def test_the_reference_climate_of_members_is_that_of_each(data: xr.Dataset) -> N
     made = model.completed(series)["mean_precipitation"]
     np.testing.assert_allclose(made, np.repeat(series["precipitation"].mean(axis=1)[:, None], 40, axis=1))
     assert model.completed({n: s[0] for n, s in series.items()})["mean_air_temperature"].shape == (40,)
+
+
+@pytest.mark.parametrize(
+    ("time", "years", "expected"),
+    [
+        (pd.date_range("2010-01-01", "2011-12-31"), None, (730, 2)),
+        (pd.date_range("2010-01-01", "2011-12-30"), None, (365, 1)),
+        (pd.date_range("2012-03-01", "2015-02-28"), 2, (730, 2)),
+        (pd.date_range("2012-01-01", "2012-12-31"), None, (366, 1)),
+        (pd.date_range("2010-01-01", periods=30, freq="MS"), None, (24, 2)),
+        (pd.date_range("2010-05-01", periods=12, freq="MS"), None, (12, 1)),
+        (pd.date_range("2010-01-01", periods=2 * 365 * 24, freq="h"), None, (2 * 365 * 24, 2)),
+        (pd.date_range("2010-01-01", periods=100), None, (100, 0)),
+    ],
+)
+def test_whole_years_of_steps_of_any_length(time: pd.DatetimeIndex, years: int | None, expected: tuple[int, int]) -> None:
+    assert whole_years(time, years) == expected
+
+
+def test_more_years_than_there_are_are_refused() -> None:
+    with pytest.raises(ValueError, match="3 whole years are asked for; 2010-01-01 to 2011-12-31 has 2"):
+        whole_years(pd.date_range("2010-01-01", "2011-12-31"), 3)
+    with pytest.raises(ValueError, match="at least one year, got 0"):
+        whole_years(pd.date_range("2010-01-01", "2011-12-31"), 0)

@@ -13,13 +13,14 @@ ROOT = Path(__file__).parents[1]
 SIMULATION = ("graphs", "lane_math", "declare", "kernels", "programs", "nested", "entries", "trajectory", "forcing", "simulation")
 # From the bottom up: a part may import what stands before it, and itself.
 ORDER = (
-    {"vocabulary", "lane_math"},
+    {"vocabulary", "lane_math", "leaps"},
     {"graphs", "datasets"},
     {"declare", "kernels"},
-    {"programs"},
+    {"programs", "disturbance"},
     {"nested", "entries"},
     {"trajectory", "forcing"},
-    {"simulation"},
+    {"simulation", "fixed_point"},
+    {"steady_state"},
     {"observations", "errors"},
     {"calibration"},
     {"inference"},

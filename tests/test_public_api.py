@@ -34,7 +34,7 @@ def test_completion_offers_the_list() -> None:
 
 
 def test_unknown_name_lists_what_exists() -> None:
-    with pytest.raises(AttributeError, match="module 'lsm_bayes' has no attribute 'fit'; it has Budget, .*write_report"):
+    with pytest.raises(AttributeError, match="module 'lsm_bayes' has no attribute 'fit'; it has AfterDisturbance, .*write_report"):
         _ = lsm_bayes.fit
 
 

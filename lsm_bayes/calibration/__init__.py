@@ -2,15 +2,18 @@
 
 from lsm_bayes.calibration.build import build_model, prior_model
 from lsm_bayes.calibration.choices import Calibration, Constraints
-from lsm_bayes.calibration.initial import Free, InProportion, NearEquilibrium
+from lsm_bayes.calibration.initial import AfterDisturbance, AtEquilibrium, Cycle, Free, InProportion, NearEquilibrium
 from lsm_bayes.calibration.pooling import Pooling, complete, none, partial
 from lsm_bayes.calibration.predict import predict
 from lsm_bayes.calibration.priors import date_prior
 from lsm_bayes.calibration.streams import Stream
 
 __all__ = [
+    "AfterDisturbance",
+    "AtEquilibrium",
     "Calibration",
     "Constraints",
+    "Cycle",
     "Free",
     "InProportion",
     "NearEquilibrium",

@@ -18,14 +18,16 @@ from lsm_bayes.calibration.constraints import add_constraints, add_run_constrain
 from lsm_bayes.calibration.initial import Free, Initial, NearEquilibrium, initial_of, near_equilibrium
 from lsm_bayes.calibration.pooling import Groups, Pooling, pooling_of
 from lsm_bayes.calibration.predict import calibration_of
+from lsm_bayes.calibration.spin_up import add_pools
 from lsm_bayes.calibration.streams import Stream, prepare
 from lsm_bayes.calibration.table import Table, add_parameters
 from lsm_bayes.datasets import validate
 from lsm_bayes.declare import Prior, ProcessModel
 from lsm_bayes.errors.model import add_likelihood
-from lsm_bayes.forcing import Forcing, forcing_arrays
+from lsm_bayes.forcing import Forcing, forcing_arrays, whole_years
 from lsm_bayes.observations.aggregation import combined
 from lsm_bayes.simulation import symbolic_run
+from lsm_bayes.steady_state import held_states
 from lsm_bayes.vocabulary import unknown
 
 
@@ -85,7 +87,7 @@ def build_model(
     training: tuple[Any, Any] | None = None,
     withheld_years: int = 0,
     pooling: Mapping[str, Pooling] | None = None,
-    initial: Mapping[str, Initial] | None = None,
+    initial: Mapping[str, Initial] | Initial | None = None,
     priors: Mapping[str, Prior | Mapping[str, Prior]] | None = None,
     fixed: Mapping[str, float] | None = None,
     constraints: Constraints | float | None = None,
@@ -109,8 +111,9 @@ def build_model(
         Instead: how many calendar years at the end of each record are withheld.
     pooling : mapping of str to Pooling, optional
         By parameter or initial pool; the default follows the declared levels.
-    initial : mapping of str to Free, InProportion or NearEquilibrium, optional
-        How initial pools are set; default free.
+    initial : mapping of str to Initial, or Initial, optional
+        How initial pools are set: `Free`, `InProportion`, `NearEquilibrium`, `AtEquilibrium` or `AfterDisturbance`, by pool, or one of
+        them for all pools; default free.
     priors : mapping of str to Prior, or of str to mapping of site to Prior, optional
         In place of the declared ones.
     fixed : mapping of str to float, optional
@@ -148,15 +151,17 @@ def build_model(
     pfts = sorted(set(types))
     groups = Groups(names, pfts, np.array([pfts.index(t) for t in types]))
     prepared = [prepare(s, [r.data for r in records], names, [r.training for r in records]) for s in wanted]
+    named = initial if isinstance(initial, Mapping) else {}
+    still = _declared_fixed(model, {**(priors or {}), **named}) | dict(fixed or {})
     calibration = Calibration(
         model,
         records,
         groups,
         prepared,
         pooling_of(model, pooling or {}),
-        initial_of(model, initial or {}),
+        initial_of(model, initial or {}, tuple(still), held_states(model, None)),
         _site_priors(model, priors or {}, names),
-        _declared_fixed(model, {**(priors or {}), **(initial or {})}) | dict(fixed or {}),
+        still,
         choice,
     )
     coords: dict[str, Any] = {f"{p.name}_observation": np.arange(sum(a.time.size for a in p.fitted)) for p in prepared}
@@ -226,12 +231,13 @@ def add_parameters_and_streams(c: Calibration) -> None:
     """
     table = add_parameters(c)
     add_constraints(c, table)
-    near = [n for n, choice in c.initial.items() if isinstance(choice, NearEquilibrium) and n not in c.fixed]
+    near = [n for n, k in c.initial.items() if isinstance(k, NearEquilibrium) and k.cycle is None and n not in c.fixed]
     if near:
         pools = _equilibrium(c, table)
         for name in near:
             choice, bounds = c.initial[name], c.process_model.state_parameters[name][0].bounds
             table.add(name, near_equilibrium(name, table.get(f"{name} disequilibrium"), pools[name], choice, bounds))  # type: ignore[arg-type]
+    add_pools(c, table)
     for name in c.initial:
         if name not in c.fixed and not isinstance(c.initial[name], Free):
             value = table.get(name)
@@ -277,17 +283,30 @@ def _offsets(c: Calibration) -> list[int]:
     return found
 
 
+def _weights(record: SiteRecord, steps: int) -> np.ndarray:
+    """Weights of a mean over the whole years among the first steps of a record."""
+    length = (
+        np.asarray(record.forcing.varying["step_length"], dtype=float)[:steps]
+        if "step_length" in record.forcing.varying
+        else np.ones(steps)
+    )
+    whole, _ = whole_years(record.forcing.time[:steps])
+    weights = np.where(np.arange(steps) < whole, length, 0.0)
+    return weights / weights.sum()
+
+
 def _equilibrium(c: Calibration, table: Table) -> dict[str, Any]:
+    """Compute the declared equilibrium from means over whole years, each pool (sites,)."""
     e = c.process_model.equilibrium
     if e is None:
         raise ValueError(f"{c.process_model.name} declares no equilibrium")
     groups = _by_length(c)
     order = np.argsort([i for members in groups.values() for i in members])
     means = {n: [] for n in e.needs}  # type: dict[str, list[Any]]
-    for steps, run in zip(groups, _run(c, table, e.needs), strict=True):
-        days = int(max(1, steps // 365.25) * 365.25)
+    for (steps, members), run in zip(groups.items(), _run(c, table, e.needs), strict=True):
+        weights = np.stack([_weights(c.records[i], steps) for i in members])
         for n in e.needs:
-            means[n].append(run[n][:, :days].mean(axis=1))
+            means[n].append((run[n] * weights).sum(axis=1))
     joined = {n: (pt.concatenate(m)[order] if len(m) > 1 else m[0]) for n, m in means.items()}
     p = c.process_model.parameters(*[table.get(n) for n in c.process_model.parameters._fields])  # type: ignore[attr-defined]
     return e.pools(joined, p)

@@ -14,7 +14,7 @@ import pytensor.tensor as pt
 
 from lsm_bayes.calibration import priors as prior_maps
 from lsm_bayes.calibration.choices import Calibration
-from lsm_bayes.calibration.initial import Free, InProportion, NearEquilibrium, in_proportion
+from lsm_bayes.calibration.initial import Free, InProportion, NearEquilibrium, in_proportion, is_derived
 from lsm_bayes.calibration.pooling import Pooling, add_coordinates
 from lsm_bayes.declare import Prior
 
@@ -71,7 +71,7 @@ def add_parameters(c: Calibration) -> Table:
         coordinates of pools near equilibrium.
     """
     model = c.process_model
-    free = [n for n in model.calibrated if n not in c.fixed]
+    free = [n for n in model.calibrated if n not in c.fixed and not is_derived(c.initial.get(n, Free()))]
     grouped = _grouped(c)
     shifts = {s.parameter: s for s in model.date_shifts}
     blocks: list[tuple[Sequence[str], Any]] = []

@@ -29,6 +29,7 @@ from pytensor.graph.rewriting.utils import rewrite_graph
 from pytensor.graph.traversal import ancestors
 from pytensor.link.numba.cache import compile_numba_function_src
 
+from lsm_bayes.fixed_point import FixedPoint
 from lsm_bayes.trajectory import Trajectory
 
 from . import stored
@@ -129,7 +130,7 @@ def merge_runs(graph: FunctionGraph) -> None:
     graph : FunctionGraph
         Log-density before its gradient is taken.
     """
-    runs = [n for n in graph.toposort() if isinstance(n.op, Trajectory)]
+    runs = [n for n in graph.toposort() if isinstance(n.op, Trajectory | FixedPoint)]
     rng = np.random.default_rng(0)
     stand_in = {o: o.type() for n in runs for o in n.outputs}
     varying = list(dict.fromkeys(v for n in runs for v in n.inputs if not isinstance(v, Constant)))

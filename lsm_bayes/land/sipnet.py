@@ -114,7 +114,7 @@ def sipnet_model(
         fluxes=fluxes,
         citations=CITATIONS,
         budgets=budgets,
-        equilibrium=Equilibrium(needs, _equilibrium),
+        equilibrium=Equilibrium(needs, _equilibrium, held=("storage_carbon",)),
         folded=("step_length", "irrigation"),
         derived_forcing=(
             DerivedForcing(
