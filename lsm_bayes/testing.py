@@ -324,8 +324,10 @@ def _budgets(s: _Subject) -> dict[str, tuple[float, str]]:
         gain, loss = (
             s.step_length * sum((series[n] for n in names), np.zeros(outputs[1].shape[1:])) for names in (budget.gain, budget.loss)
         )
-        each = np.abs(np.diff(stock, axis=0) - gain + loss) / (np.abs(stock[1:]) + np.abs(gain) + np.abs(loss))
-        whole = np.abs(stock[-1] - stock[0] - (gain - loss).sum(axis=0)) / (np.abs(gain) + np.abs(loss)).sum(axis=0)
+        size = np.abs(stock[1:]) + np.abs(gain) + np.abs(loss)
+        each = np.abs(np.diff(stock, axis=0) - gain + loss) / np.where(size == 0, 1.0, size)  # an empty stock that nothing enters
+        size = (np.abs(gain) + np.abs(loss)).sum(axis=0)
+        whole = np.abs(stock[-1] - stock[0] - (gain - loss).sum(axis=0)) / np.where(size == 0, 1.0, size)
         off = max(float(np.nanmax(each, initial=0.0)), float(np.nanmax(whole, initial=0.0)))
         if off > worst:
             worst, where = off, f"budget {label!r}"
