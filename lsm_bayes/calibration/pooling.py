@@ -242,12 +242,9 @@ def add_coordinates(names: Sequence[str], pooling: Mapping[str, Pooling], groups
 
 
 def _partial(stem: str, axis: str, choice: Pooling, groups: Groups) -> Any:
-    """Members of groups with a common spread; the average of a group is a coordinate of its own.
-
-    With group mean ``m`` and members ``m + spread * d``, all of ``m`` and ``d`` standard normal, data settle the members, so ``m`` and
-    the average of ``d`` lie on a ridge whose slope is the spread. The pair is turned by the angle that makes the average of the members
-    proportional to one coordinate, the level. A rotation keeps the density of standard normals, so the prior is the same.
-    """
+    # With group mean m and members m + spread * d, all of m and d standard normal, data settle the members, so m and the average of d
+    # lie on a ridge whose slope is the spread. The pair is turned by the angle that makes the average of the members proportional to
+    # one coordinate, the level. A rotation keeps the density of standard normals, so the prior is the same.
     label = np.array(groups.pft_of_site) if choice.within else np.zeros(len(groups.sites if choice.over == "site" else groups.pfts), int)
     members = [np.flatnonzero(label == g) for g in range(label.max() + 1)]
     level = pm.Normal(f"{stem}_level", dims=(axis, "pft") if choice.within else (axis,))
