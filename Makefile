@@ -21,7 +21,7 @@ demo: $(INSTALLED)  ## calibrate DALEC-CDEA at Davos and write the report (5 min
 
 demo-sites: $(INSTALLED)  ## calibrate six sites of three PFTs together; needs LSM_BAYES_DATA (under an hour)
 	.venv/bin/lsm-bayes calibrate dalec_pft_hierarchical --data fluxnet-daily-water --output results/demo-sites \
-		--starts 2 --draws 1000 --tune 600 --target-accept 0.9 --max-treedepth 8 --yes $(ARGS)
+		--starts 2 --draws 3500 --tune 600 --target-accept 0.95 --max-treedepth 8 --yes $(ARGS)
 
 test: $(INSTALLED)  ## run the tests; ARGS="-k name" chooses
 	$(PYTHON) -m pytest $(ARGS)

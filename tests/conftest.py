@@ -1,6 +1,8 @@
 """What all tests share: the folder of real data, and plots without a screen."""
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # read when Matplotlib is first imported
@@ -22,6 +24,16 @@ def data_folder() -> Path:
     if not Path(DATA).is_dir():
         pytest.fail(f"LSM_BAYES_DATA names {DATA!r}, which is no folder")
     return Path(DATA)
+
+
+@pytest.fixture
+def agreement(record_property: Callable[[str, object], None]) -> Callable[[str, str, float], None]:
+    """Note the largest relative difference of a process model from a run of the original, for `benchmarks/references.py`."""
+
+    def note(model: str, reference: str, error: float) -> None:
+        record_property("agreement", json.dumps([model, reference, float(error)]))
+
+    return note
 
 
 @pytest.fixture(scope="session")

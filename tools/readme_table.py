@@ -5,6 +5,7 @@ Usage: python tools/readme_table.py [--check]
 With ``--check`` nothing is written, and the exit status says whether README.md is current.
 """
 
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -24,9 +25,18 @@ def model_table() -> str:
     Returns
     -------
     str
-        Markdown; variants of the same equations (original code, smooth forms) are left out.
+        Markdown; variants of the same equations (original code, smooth forms) are left out. Differences from the original and speeds are
+        those of the last run of `benchmarks/references.py` and `benchmarks/speed_models.py`.
     """
-    rows = ["| model | what | parameters | states | streams | water | papers |", "|---|---|---|---|---|---|---|"]
+    benchmarks = ROOT / "benchmarks"
+    references, speeds = (
+        json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for path in (benchmarks / "references.json", benchmarks / "speed_models.json")
+    )
+    rows = [
+        "| model | what | parameters | states | step | streams | water | off the original | ns per step, with gradient | papers |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
     for name in land.available():
         if name.endswith(("_original", "_smooth")):
             continue
@@ -35,7 +45,10 @@ def model_table() -> str:
         water = "yes" if "water" in model.budgets else "no"
         papers = [(re.match(r".*?\(\d{4}\)", c) or re.match(r"[^,]*", c))[0] for c in model.citations]  # type: ignore[index]
         sizes = f"{len(model.parameter_table)} | {len(model.state_parameters)}"
-        rows.append(f"| `{name}` | {model.title} | {sizes} | {streams} | {water} | {'; '.join(papers)} |")
+        step = f"day, {model.nested.steps} inside" if model.nested else "any" if "step_length" in model.forcing_quantities else "day"
+        off = f"{max(references[name].values()):.0e}" if name in references else "worked numbers"
+        speed = f"{speeds[name]['forward']:.0f}, {speeds[name]['gradient']:.0f}" if name in speeds else "–"
+        rows.append(f"| `{name}` | {model.title} | {sizes} | {step} | {streams} | {water} | {off} | {speed} | {'; '.join(papers)} |")
     return "\n".join(rows)
 
 

@@ -22,7 +22,7 @@ def annual_budget(tree: xr.DataTree) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row for each site and year, and a row ``mean`` for each site with the mean over its years: for each term
+        One row for each site and year of its record, and a row ``mean`` for each site with the mean over these: for each term
         ``<term>`` (posterior mean), ``<term>_sd``, ``<term>_q05`` and ``<term>_q95``, gC m-2 a-1.
         ``imbalance`` is the largest ``|gpp - reco - fire - delta_storage|`` over the draws, as a fraction of GPP, and
         ``closed`` says whether it is below 1e-6.
@@ -46,9 +46,12 @@ def annual_budget(tree: xr.DataTree) -> pd.DataFrame:
     terms.setdefault("closure", left)
     rows = []
     for k, site in enumerate(sites):
-        for j, year in enumerate([*map(str, data["year"].to_numpy()), "mean"]):
-            pick = {n: v[:, k].mean(axis=1) if year == "mean" else v[:, k, j] for n, v in terms.items()}
-            error = np.abs(left[:, k]).max(axis=1) if year == "mean" else np.abs(left[:, k, j])
+        # Sites with records of their own share one axis of years.
+        recorded = np.flatnonzero(~np.isnan(terms["gpp"][:, k]).all(axis=0))
+        for j in [*recorded, None]:
+            year = "mean" if j is None else str(data["year"].to_numpy()[j])
+            pick = {n: v[:, k, recorded].mean(axis=1) if j is None else v[:, k, j] for n, v in terms.items()}
+            error = np.abs(left[:, k, recorded]).max(axis=1) if j is None else np.abs(left[:, k, j])
             imbalance = float(np.max(error / np.maximum(np.abs(pick["gpp"]), 1.0)))
             row: dict[str, object] = {"site": site, "year": year}
             for name, values in pick.items():

@@ -7,6 +7,7 @@ operation by operation, as nutpie does it.
 import ctypes
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numba
@@ -16,6 +17,7 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 from numba import carray, types
+from numba.core.errors import NumbaError
 from nutpie.compile_pymc import CompiledPyMCModel, address_as_void_pointer
 from pymc.initial_point import make_initial_point_fn
 from pytensor.compile.mode import Mode, get_mode
@@ -29,6 +31,7 @@ from pytensor.link.numba.cache import compile_numba_function_src
 
 from lsm_bayes.trajectory import Trajectory
 
+from . import stored
 from .loops import Written, write_density
 from .views import Unwritable
 
@@ -39,6 +42,8 @@ EXPAND = types.int64(types.uint64, types.uint64, DOUBLES, DOUBLES, types.voidptr
 REWRITES = get_mode("NUMBA").excluding(
     "fusion", "inplace", "fuse_indexed_into_elemwise", "add_mul_fusion", "BlasOpt", "local_greedy_distributor"
 )
+# Constant folding needs no C compiler, and nobody reads where an intermediate was made.
+_QUICK = partial(pytensor.config.change_flags, cxx="", traceback__limit=0)
 
 
 def flat_graph(model: pm.Model) -> tuple[FunctionGraph, dict[str, tuple[int, ...]]]:
@@ -54,9 +59,18 @@ def flat_graph(model: pm.Model) -> tuple[FunctionGraph, dict[str, tuple[int, ...
     FunctionGraph and dict of str to tuple of int
         The graph, data as constants; and the shape of each value variable.
     """
-    # Constant folding needs no C compiler, and nobody reads where an intermediate was made.
-    with pytensor.config.change_flags(cxx="", traceback__limit=0):
-        return _flat_graph(model, value_shapes(model))
+    shapes = value_shapes(model)
+    with _QUICK():
+        return _flat_graph(*_log_density(model, shapes), shapes), shapes
+
+
+def _log_density(model: pm.Model, shapes: dict[str, tuple[int, ...]]) -> tuple[Variable, list[Variable]]:
+    """Log-density with data as constants, and its inputs, of known shape."""
+    values = [model.rvs_to_values[rv] for rv in model.free_RVs]
+    fixed = {v: pt.tensor(v.name, dtype=v.dtype, shape=shapes[v.name]) for v in values}
+    logp = model.logp()
+    data = {v: pt.constant(np.array(v.get_value())) for v in ancestors([logp]) if isinstance(v, SharedVariable)}
+    return clone_replace([logp], {**fixed, **data}, rebuild_strict=False)[0], list(fixed.values())
 
 
 def value_shapes(model: pm.Model) -> dict[str, tuple[int, ...]]:
@@ -85,13 +99,8 @@ def value_shapes(model: pm.Model) -> dict[str, tuple[int, ...]]:
     return {n: tuple(int(k) for k in shape if k is not None) for n, shape in found.items()}
 
 
-def _flat_graph(model: pm.Model, shapes: dict[str, tuple[int, ...]]) -> tuple[FunctionGraph, dict[str, tuple[int, ...]]]:
-    values = [model.rvs_to_values[rv] for rv in model.free_RVs]
-    fixed = {v: pt.tensor(v.name, dtype=v.dtype, shape=shapes[v.name]) for v in values}
-    logp = model.logp()
-    data = {v: pt.constant(np.array(v.get_value())) for v in ancestors([logp]) if isinstance(v, SharedVariable)}
-    logp = clone_replace([logp], {**fixed, **data}, rebuild_strict=False)[0]
-    inner = FunctionGraph(list(fixed.values()), [logp], clone=False)
+def _flat_graph(logp: Variable, inputs: list[Variable], shapes: dict[str, tuple[int, ...]]) -> FunctionGraph:
+    inner = FunctionGraph(inputs, [logp], clone=False)
     rewrite_graph(inner, include=("canonicalize", "stabilize"))
     rewrite_graph(inner, include=("merge",))
     merge_runs(inner)
@@ -106,7 +115,7 @@ def _flat_graph(model: pm.Model, shapes: dict[str, tuple[int, ...]]) -> tuple[Fu
     outputs = clone_replace([inner.outputs[0], gradient], replace, rebuild_strict=False)
     graph = FunctionGraph([position], outputs, clone=False)
     REWRITES.optimizer.rewrite(graph)
-    return graph, shapes
+    return graph
 
 
 def merge_runs(graph: FunctionGraph) -> None:
@@ -157,6 +166,23 @@ def _cfunc(written: Written) -> Any:
     return numba.cfunc(LOGP, cache=written.key is not None, error_model="numpy")(function)
 
 
+def _written(model: pm.Model, shapes: dict[str, tuple[int, ...]]) -> tuple[Written, Any]:
+    """Text and compiled function, from an earlier process if it had the same model."""
+    with _QUICK():
+        logp, inputs = _log_density(model, shapes)
+        known = stored.signature([logp], inputs)
+        if known is not None and (kept := stored.load(known)) is not None:
+            try:
+                return kept, _cfunc(kept)
+            except (NumbaError, NameError):
+                pass  # Numba's cache was emptied: the text alone lacks the functions that it calls
+        written = write_density(_flat_graph(logp, inputs, shapes))
+    function = _cfunc(written)
+    if known is not None:
+        stored.save(known, written)
+    return written, function
+
+
 def _copy(dim: Any, expanded: Any, x_: Any, out_: Any, data_: Any) -> Any:
     x, out = carray(x_, (dim,)), carray(out_, (dim,))
     out[:] = x
@@ -198,14 +224,13 @@ def compile_model(model: pm.Model) -> CompiledPyMCModel:
     nutpie.compile_pymc.CompiledPyMCModel
         ``logp_func(position)`` gives log-density and gradient; deterministics are not part of it.
     """
-    graph, shapes = flat_graph(model)
+    shapes = value_shapes(model)
     try:
-        written = write_density(graph)
+        written, function = _written(model, shapes)
     except Unwritable as reason:
         warnings.warn(f"the log-density is compiled operation by operation, which takes minutes for a calibration: {reason}", stacklevel=2)
         # An empty var_names keeps deterministics out of the sampler's loop: they are evaluated once, for the draws that are kept.
         return nutpie.compile_pymc_model(model, backend="numba", var_names=[])
-    function = _cfunc(written)
     expand = numba.cfunc(EXPAND)(_copy)
     # The arrays have to outlive the model; user_data points to them.
     data = np.array([t.ctypes.data for t in written.tables], dtype=np.uint64)

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from lsm_bayes.diagnostics.bounds import Pressing
 from lsm_bayes.diagnostics.gates import Gate, Gates
-from lsm_bayes.diagnostics.result import Stream, attribute, model_card
+from lsm_bayes.diagnostics.result import Stream, attribute, model_card, variable_of
 from lsm_bayes.report.page import Block, Heading, Section, Text, absent, exact, number, unit_text
 from lsm_bayes.vocabulary import QUANTITIES
 
@@ -45,9 +46,7 @@ def heading(tree: xr.DataTree, gates: Gates, streams: list[Stream]) -> Heading:
         *([("Parameters", f"{len(card['parameters'])} declared, those of the error models included")] if card.get("parameters") else []),
     ]
     reasons = [_reason(g) for g in gates.failed]
-    reasons += [
-        f"Finding: {f.parameter} presses against its {f.side} bound {exact(f.bound)}. {f.reported}" for f in gates.findings if f.reported
-    ]
+    reasons += _findings([f for f in gates.findings if f.reported])
     verdict = (
         "A posterior: every gate passes."
         if gates.passed
@@ -57,6 +56,24 @@ def heading(tree: xr.DataTree, gates: Gates, streams: list[Stream]) -> Heading:
         )
     )
     return Heading(str(card.get("title") or "Calibration report"), gates.passed, verdict, reasons, facts)
+
+
+def _findings(found: list[Pressing]) -> list[str]:
+    """One sentence for each parameter and bound, with all places where it presses."""
+    groups: dict[tuple[str, str, float], list[Pressing]] = {}
+    for f in found:
+        groups.setdefault((variable_of(f.parameter), f.side, f.bound), []).append(f)
+    sentences = []
+    for (name, side, bound), members in groups.items():
+        if len(members) == 1:
+            sentences.append(f"Finding: {members[0].parameter} presses against its {side} bound {exact(bound)}. {members[0].reported}")
+            continue
+        where = ", ".join(f"{f.parameter.removeprefix(name).strip('[]')} ({f.mass:.0%})".replace("%", " %") for f in members)
+        sentences.append(
+            f"Finding: {name} presses against its {side} bound {exact(bound)} at {where}; in brackets: how much of the posterior lies "
+            "within 1 % of the range of the bound."
+        )
+    return sentences
 
 
 def functional_types(card: dict[str, Any]) -> dict[str, str]:

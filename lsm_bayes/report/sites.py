@@ -61,6 +61,9 @@ def _forest(name: str, values: xr.DataArray, entry: dict[str, object], kinds: di
             ax.plot(q[[1, 3], k], [row, row], color=LINE, lw=3.6, solid_capstyle="butt")
             ax.plot(q[2, k], row, symbols.get(kinds.get(labels[k], labels[k]), "o"), color=INK, mfc="white", mew=1.3, ms=6)
         ax.axvline(float(np.median(q[2])), color=INK, lw=0.9, ls=":")
+        logarithmic = scale_of(entry) == "log" and q[4].max() / q[0].min() > 5
+        if logarithmic:
+            ax.set_xscale("log")  # before the limits are read: margins of a linear axis may reach below zero
         first, last = ax.get_xlim()
         for bound in (lower, upper):
             if first <= bound <= last:
@@ -69,7 +72,7 @@ def _forest(name: str, values: xr.DataArray, entry: dict[str, object], kinds: di
             range(len(labels)), [f"{labels[k]} ({kinds[labels[k]]})" if labels[k] in kinds else labels[k] for k in reversed(order)]
         )
         ax.tick_params(axis="y", length=0)
-        if scale_of(entry) == "log" and q[4].max() / q[0].min() > 5:
+        if logarithmic:
             log_axis(ax.xaxis, *ax.get_xlim())
         ax.set(xlabel=unit or "dimensionless", title=name, ylim=(-0.6, len(labels) - 0.4))
         if ax.get_xscale() == "linear":

@@ -26,3 +26,13 @@ def test_errors_name_what_is_missing(changed, one_site):
         annual_budget(changed(budget=None))
     with pytest.raises(ValueError, match="lacks delta_storage; it has gpp, reco, nee, fire_emission, closure"):
         annual_budget(changed(budget=one_site["budget"].to_dataset().drop_vars("delta_storage")))
+
+
+def test_years_without_a_record_are_no_rows(changed, six_sites):
+    data = six_sites["budget"].to_dataset().copy(deep=True)
+    for values in data.data_vars.values():
+        values.loc[{"site": data["site"].values[0], "year": data["year"].values[0]}] = float("nan")
+    table = annual_budget(changed(budget=data))
+    assert table["gpp"].notna().all() and table["closed"].all()
+    of_first = table[table["site"] == str(data["site"].values[0])]
+    assert str(data["year"].values[0]) not in set(of_first["year"]) and "mean" in set(of_first["year"])

@@ -107,8 +107,8 @@ def test_frozen_runs_of_the_original(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", ["dalec400_daily_FI-Hyy.nc", "dalec400_monthly.nc"])
-def test_every_sample_of_the_original(file: str) -> None:
+def test_every_sample_of_the_original(file: str, agreement: Any) -> None:
     with xr.open_dataset(reference_folder(file) / file) as data:
         assert data.sizes["sample"] >= 10
         series = {ours: data[f"in_{theirs}"].values for theirs, ours in FORCING.items()} | {"latitude": data["in_LAT"].values[0]}
-        assert_runs_agree(data, run(ORIGINAL, series, data["parameters"].values), NAMES)
+        agreement("dalec_cdea", file, assert_runs_agree(data, run(ORIGINAL, series, data["parameters"].values), NAMES))

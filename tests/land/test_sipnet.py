@@ -209,7 +209,7 @@ def apart(got: np.ndarray, wanted: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("file", ORIGINALS)
-def test_every_run_of_the_original(reference: Path, file: str) -> None:
+def test_every_run_of_the_original(reference: Path, file: str, agreement: Any) -> None:
     model = ORIGINALS[file]
     with xr.open_dataset(reference / file) as opened:
         data = opened.load()
@@ -225,6 +225,7 @@ def test_every_run_of_the_original(reference: Path, file: str) -> None:
             wanted = data.get(f"{prefix}_{theirs}", xr.zeros_like(data["sub_cum_out_gpp"])).values.T
             off[f"{prefix} {n}"] = apart(np.cumsum(scale * found[n], axis=0)[steps], k * wanted)
     assert max(off.values()) < 1e-9, {n: v for n, v in off.items() if not v < 1e-9}
+    agreement("sipnet", file, max(off.values()))
 
 
 @pytest.mark.parametrize("file", FROZEN)

@@ -6,8 +6,13 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import xarray as xr
 
+from lsm_bayes.diagnostics.bounds import Pressing
+from lsm_bayes.diagnostics.result import scale_of
 from lsm_bayes.report import write_report
+from lsm_bayes.report.heading import _findings
+from lsm_bayes.report.sites import _forest
 
 VOID = {"meta", "link", "br", "img", "path", "use", "rect", "circle", "image", "input", "hr"}
 
@@ -135,6 +140,18 @@ def test_failed_gates_are_named_with_what_to_do(changed, one_site, written):
     assert "Not a posterior: 1 of 6 gates failed" in text
 
 
+def test_findings_at_several_sites_are_one_sentence():
+    found = [Pressing("phi", "upper", 0.9, 0.2, True, "A sentence.")]
+    found += [Pressing(f"ceff[{s}]", "upper", 50.0, m, True, "Another.") for s, m in (("FI-Hyy", 0.8), ("DE-Tha", 0.25))]
+    assert _findings(found) == [
+        "Finding: phi presses against its upper bound 0.9. A sentence.",
+        (
+            "Finding: ceff presses against its upper bound 50 at FI-Hyy (80 %), DE-Tha (25 %); in brackets: how much of the posterior lies "
+            "within 1 % of the range of the bound."
+        ),
+    ]
+
+
 @pytest.mark.parametrize(
     ("group", "said"),
     [
@@ -191,6 +208,14 @@ def test_monthly_stream_is_one_drawing_and_a_prediction_that_is_missing_is_said(
     assert "FI-Hyy 2009: training" not in text
     empty = groups["posterior_predictive"] * np.nan
     assert "Absent: the prediction of NEE at FI-Hyy" in written(changed(**groups | {"posterior_predictive": empty})).text
+
+
+def test_a_forest_over_decades_has_a_log_axis():
+    values = 10.0 ** np.linspace(-4, 1, 400).reshape(2, 100, 2)
+    entry = {"bounds": [1e-5, 100.0], "prior": "log-uniform", "unit": "d-1"}
+    data = xr.DataArray(values, dims=("chain", "draw", "site"), coords={"site": ["A", "B"]})
+    assert scale_of(entry) == "log"
+    assert "A 0.03" in _forest("rate", data, entry, {}, {}).alt
 
 
 def test_sites_get_a_forest_and_the_file_stays_small(build, tmp_path):
