@@ -263,5 +263,5 @@ def _labelled(
         variables, coords=coords, attrs={"process_model": model.name, "title": model.title, "citations": "; ".join(model.citations)}
     )
     along = {"time", "instant", SUBSTEP}
-    bad = [~np.isfinite(v).all(dim=[d for d in v.dims if d in along]).values for v in found.data_vars.values()]
+    bad = [~np.isfinite(v.values).all(axis=tuple(k for k, d in enumerate(v.dims) if d in along)) for v in found.data_vars.values()]
     return found.assign_attrs(non_finite_runs=int(np.any(bad, axis=0).sum()) if bad else 0)

@@ -28,7 +28,7 @@ import pytensor.tensor as pt
 from lsm_bayes.declare import Budget, DerivedForcing, Nested, ProcessModel
 from lsm_bayes.land.fobaar_declared import WARM, FastFluxes, FastForcing, Fluxes, Forcing, Nothing, Parameters, State
 from lsm_bayes.processes import leuning_leaf, series, two_leaf
-from lsm_bayes.processes.thresholds import larger, reached, smaller
+from lsm_bayes.processes.thresholds import larger, positive_part, reached, smaller
 
 CARBON = 0.0432396 * 24  # gC m-2 d-1 per umol m-2 s-1
 ORIENTATION = 0.5
@@ -168,10 +168,10 @@ def slow_step_of(options: Options) -> Callable[..., tuple[State, Nothing, Fluxes
             "slow_soil_carbon": x.slow_soil_carbon + to_slow - to_passive - slow,
             "passive_soil_carbon": x.passive_soil_carbon + to_passive - passive,
         }
-        floored = {n: larger(c, 0.0) for n, c in unfloored.items()}
+        floored = {n: positive_part(c) for n, c in unfloored.items()}
         unsupplied = pt.switch(deficit, (p.growth_respiration_fraction - 1.0) * supply, 0.0)
-        for name, carbon in floored.items():
-            unsupplied = unsupplied + (carbon - unfloored[name])
+        for carbon in unfloored.values():
+            unsupplied = unsupplied + positive_part(-carbon)  # not floored minus unfloored, whose rounding is no carbon
 
         wet = x.plant_available_water + f.precipitation
         evapotranspiration = smaller(m.subdaily_evapotranspiration, wet)
