@@ -445,6 +445,19 @@ class ProcessModel:
         return _checked_quantities(self.name, "forcing", self.forcing)
 
     @property
+    def nested_forcing(self) -> dict[str, Quantity]:
+        """Quantities of the forcing that only the nested step has, by name."""
+        if self.nested is None:
+            return {}
+        fast = _checked_quantities(self.name, "fast forcing", self.nested.forcing)
+        return {n: q for n, q in fast.items() if n not in self.forcing_quantities}
+
+    @property
+    def nested_flux_quantities(self) -> dict[str, Quantity]:
+        """Quantities of the fluxes of the nested step, by name."""
+        return _checked_quantities(self.name, "fast flux", self.nested.fluxes) if self.nested else {}
+
+    @property
     def given_forcing(self) -> tuple[str, ...]:
         """Names of what data have to give: forcing that is not derived, and what the derived is made from."""
         made = {n for d in self.derived_forcing for n in d.names}

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from lsm_bayes.declare import ProcessModel
-from lsm_bayes.vocabulary import QUANTITIES, convert, quantity
+from lsm_bayes.vocabulary import QUANTITIES, SUBSTEP, convert, quantity
 
 _CLOCK = ("day_of_year", "day_number", "step_length")
 _ZERO_WHEN_ABSENT = ("burned_area", "irrigation")
@@ -22,7 +22,7 @@ class Forcing:
     Attributes
     ----------
     varying : dict
-        Name to array of shape (time,) or (site, time).
+        Name to array of shape (time,) or (site, time); forcing of a nested step (time, substep) or (site, time, substep).
     folded : tuple of (str, float)
         Forcing that is a constant of the kernel.
     time : pandas.DatetimeIndex
@@ -113,7 +113,9 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
         Dimensions ``time`` and optionally ``site``; variables under their vocabulary name or an alias, with ``units``. Day of the
         year, day number (from 1 January of the first year) and step length come from the time axis unless they are given: with
         ``step_length`` in the data, steps may differ in length (day and night). Latitude may be a coordinate; burned area and
-        irrigation are zero when they are absent. Forcing that the model derives from other forcing need not be given.
+        irrigation are zero when they are absent. Forcing that the model derives from other forcing need not be given. Forcing of a
+        nested step has a last dimension ``substep`` (see `lsm_bayes.datasets.with_substeps`); solar hours that are not given are those of
+        the time axis.
 
     Returns
     -------
@@ -155,7 +157,23 @@ def forcing_arrays(model: ProcessModel, data: xr.Dataset) -> Forcing:
     values = {n: made[n] for n in model.forcing_quantities}
     folded = {n: float(values[n]) for n in model.folded if n in values and np.ndim(values[n]) == 0}
     varying = {n: np.broadcast_to(_with_site(v, shape), shape) for n, v in values.items() if n not in folded}
-    return Forcing(varying, tuple(sorted(folded.items())), time, sites)
+    return Forcing(varying | _nested_forcing(model, data, time, sites), tuple(sorted(folded.items())), time, sites)
+
+
+def _nested_forcing(model: ProcessModel, data: xr.Dataset, time: pd.DatetimeIndex, sites: list[str] | None) -> dict[str, np.ndarray]:
+    if model.nested is None:
+        return {}
+    shape = (*((len(sites),) if sites is not None else ()), time.size, model.nested.steps)
+    found = {}
+    for name in model.nested_forcing:
+        if name == "solar_hour" and name not in data:
+            start = np.asarray((time - time.normalize()) / pd.Timedelta(hours=1), dtype=float)
+            length = 24.0 * step_lengths(time) / model.nested.steps
+            values = (start[:, None] + (np.arange(model.nested.steps) + 0.5) * length) % 24.0
+        else:
+            values = _column(model, name, data, time, sites, model.nested.steps)
+        found[name] = np.broadcast_to(values, shape)
+    return found
 
 
 def _given_lengths(model: ProcessModel, data: xr.Dataset, time: pd.DatetimeIndex, sites: list[str] | None) -> np.ndarray | float:
@@ -178,9 +196,11 @@ def _find(name: str, data: xr.Dataset) -> str | None:
     return next((c for c in candidates if c in data.variables), None)
 
 
-def _column(model: ProcessModel, name: str, data: xr.Dataset, time: pd.DatetimeIndex, sites: list[str] | None) -> np.ndarray:
+def _column(
+    model: ProcessModel, name: str, data: xr.Dataset, time: pd.DatetimeIndex, sites: list[str] | None, substeps: int | None = None
+) -> np.ndarray:
     found = _find(name, data)
-    wanted = model.forcing_quantities.get(name) or QUANTITIES[name]
+    wanted = model.forcing_quantities.get(name) or model.nested_forcing.get(name) or QUANTITIES[name]
     if found is None:
         there = ", ".join(sorted(map(str, data.variables)))
         raise KeyError(
@@ -193,15 +213,23 @@ def _column(model: ProcessModel, name: str, data: xr.Dataset, time: pd.DatetimeI
         unit = wanted.unit
     if unit is None:
         raise ValueError(f"forcing {found!r} has no units; set data[{found!r}].attrs['units'], {wanted.unit!r} is what {model.name} uses")
-    order = [d for d in ("site", "time") if d in column.dims]
-    extra = set(column.dims) - {"site", "time"}
-    if extra:
-        raise ValueError(f"forcing {found!r} has the dimensions {', '.join(map(str, column.dims))}; only site and time are accepted")
+    order = [d for d in ("site", "time", SUBSTEP) if d in column.dims]
+    accepted = ("site", "time") if substeps is None else ("site", "time", SUBSTEP)
+    if set(column.dims) - set(accepted):
+        raise ValueError(
+            f"forcing {found!r} has the dimensions {', '.join(map(str, column.dims))}; only {' and '.join(accepted)} are accepted"
+        )
+    if substeps is not None and column.sizes.get(SUBSTEP) != substeps:
+        there = ", ".join(f"{d}: {n}" for d, n in column.sizes.items())
+        raise ValueError(
+            f"{model.name} runs {substeps} times within each step, so the forcing {found!r} needs a dimension {SUBSTEP!r} of that size; "
+            f"it has {there}. lsm_bayes.datasets.with_substeps makes it from sub-daily data"
+        )
     values = convert(column.transpose(*order).values, str(unit), quantity(name).unit if name in QUANTITIES else wanted.unit)
     missing = ~np.isfinite(values)
     if missing.any():
         first = tuple(int(i) for i in np.argwhere(missing)[0])
-        where = f"{time[first[-1]]:%Y-%m-%d}" if "time" in order else ""
+        where = f"{time[first[order.index('time')]]:%Y-%m-%d}" if "time" in order else ""
         site = f" at {sites[first[0]]}" if sites is not None and "site" in order else ""
         raise ValueError(
             f"forcing {found!r} has {int(missing.sum())} missing values, the first{site} on {where}; fill gaps or shorten the period"

@@ -203,6 +203,24 @@ def switch(condition, yes, no):
     return yes if condition else no
 
 
+@_inlined
+def either(x, y):
+    """Return whether one of two conditions holds. Conditions are numbers once they have been kept for later."""
+    return (x != 0) | (y != 0)
+
+
+@_inlined
+def both(x, y):
+    """Return whether two conditions hold."""
+    return (x != 0) & (y != 0)
+
+
+@_inlined
+def opposite(x):
+    """Return whether a condition does not hold."""
+    return x == 0
+
+
 # PyTensor's scalar operations whose own Numba form calls libm (or branches), and what replaces them in a kernel.
 REPLACED: dict[type, Callable[..., Any]] = {
     scalar.Exp: exp,
@@ -214,6 +232,9 @@ REPLACED: dict[type, Callable[..., Any]] = {
     scalar.Cos: cos,
     scalar.Pow: power,
     scalar.Switch: switch,
+    scalar.OR: either,
+    scalar.AND: both,
+    scalar.Invert: opposite,
     scalar_math.Sigmoid: sigmoid,
     scalar_math.Softplus: softplus,
 }

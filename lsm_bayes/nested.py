@@ -46,6 +46,11 @@ class NestedProgram:
         return len(self.fluxes), len(self.fast_fluxes)
 
     @property
+    def state_names(self) -> tuple[str, ...]:
+        """Slow states, then fast states: the order of the initial values."""
+        return tuple(self.model.state_parameters)
+
+    @property
     def steps(self) -> int:
         """Fast steps in a slow step."""
         return self._nested.steps

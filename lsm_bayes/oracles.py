@@ -89,6 +89,47 @@ def plausible_weather(names: Sequence[str], days: np.ndarray, step_length: float
     return {n: made[n]() for n in names}
 
 
+def plausible_forcing(
+    model: ProcessModel, steps: int, step_length: float, rng: np.random.Generator, given: Mapping[str, Any] | None = None
+) -> dict[str, np.ndarray]:
+    """Make up the whole forcing of a process model.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The model.
+    steps : int
+        Length of the series.
+    step_length : float
+        d.
+    rng : numpy.random.Generator
+        Source of the weather.
+    given : mapping of str to array_like, optional
+        Series to use in place of made-up ones.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Forcing of the step, derived forcing included, (steps,), and of a nested step, as many times longer as it is faster.
+
+    Raises
+    ------
+    KeyError
+        For a quantity that has no generator.
+    """
+    days = 60 + step_length * (np.arange(steps) + 0.5)
+    found = {n: np.asarray(v, dtype=float) for n, v in (given or {}).items()}
+    series = model.completed(found | plausible_weather([n for n in model.given_forcing if n not in found], days, step_length, rng))
+    made = {n for d in model.derived_forcing for n in d.names}
+    only_needed = set(model.given_forcing) - set(model.forcing_quantities)
+    found = {n: np.broadcast_to(v, days.shape) if n in made else v for n, v in series.items() if n not in only_needed}
+    if model.nested is not None:
+        rate = model.nested.steps
+        fast = step_length / rate * (np.arange(steps * rate) + 0.5) + 60
+        found |= plausible_weather([n for n in model.nested_forcing if n not in found], fast, step_length / rate, rng)
+    return found
+
+
 def inside(declared: Parameter, fraction: np.ndarray) -> np.ndarray:
     """Return values inside the bounds of a parameter.
 

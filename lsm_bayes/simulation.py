@@ -15,23 +15,34 @@ from pytensor.graph.basic import Variable
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.forcing import Forcing, forcing_arrays, merged
 from lsm_bayes.kernels import CHUNK, lanes_for
-from lsm_bayes.nested import nested_program
+from lsm_bayes.nested import NestedProgram, nested_program
 from lsm_bayes.programs import Program, program
 from lsm_bayes.trajectory import Trajectory, columns_of
-from lsm_bayes.vocabulary import unknown
+from lsm_bayes.vocabulary import SUBSTEP, unknown
 
 HISTORY_BYTES = 1 << 30  # stored states above this are thinned, and run again in the adjoint
 
 
-def _chosen(model: ProcessModel, outputs: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the wanted fluxes and states in the order of the declaration."""
-    fluxes, states = list(model.flux_quantities), list(model.state._fields)  # type: ignore[attr-defined]
+def _chosen(model: ProcessModel, outputs: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return the wanted fluxes, states and fluxes of a nested step in the order of the declaration."""
+    known = [list(model.flux_quantities), list(model.state._fields), list(model.nested_flux_quantities)]  # type: ignore[attr-defined]
     if outputs is None:
-        return tuple(fluxes), tuple(states)
+        return tuple(known[0]), tuple(known[1]), tuple(known[2])
     for name in outputs:
-        if name not in fluxes and name not in states:
-            raise KeyError(f"{model.name}: {unknown('flux or state', name, [*fluxes, *states])}")
-    return tuple(f for f in fluxes if f in outputs), tuple(s for s in states if s in outputs)
+        if not any(name in names for names in known):
+            raise KeyError(f"{model.name}: {unknown('flux or state', name, [n for names in known for n in names])}")
+    fluxes, states, fast = (tuple(n for n in names if n in outputs) for names in known)
+    return fluxes, states, fast
+
+
+def _derived(model: ProcessModel, chosen: tuple[tuple[str, ...], ...], folded: tuple[tuple[str, float], ...]) -> Program | NestedProgram:
+    fluxes, states, fast = chosen
+    return program(model, fluxes, states, folded) if model.nested is None else nested_program(model, fluxes, fast, folded)
+
+
+def _flat(model: ProcessModel, varying: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the times within each step of a data set behind each other."""
+    return {n: v.reshape((*v.shape[:-2], -1)) if n in model.nested_forcing and v.ndim > 1 else v for n, v in varying.items()}
 
 
 def symbolic_run(
@@ -72,21 +83,16 @@ def symbolic_run(
     """
     folded: tuple[tuple[str, float], ...]
     if isinstance(forcing, Forcing):
-        varying, folded = forcing.varying, forcing.folded
+        varying, folded = _flat(model, forcing.varying), forcing.folded
     else:
         forcing = model.completed(forcing) if model.derived_forcing else forcing
         fixed = {n: v for n, v in forcing.items() if n in model.folded and isinstance(v, int | float)}
         varying, folded = {n: v for n, v in forcing.items() if n not in fixed}, tuple(sorted((n, float(v)) for n, v in fixed.items()))
     values = {} if callable(parameters) else merged(model, parameters)
-    fluxes, states = _chosen(model, outputs)
+    fluxes, states, fast = chosen = _chosen(model, outputs)
     width = members or 1
-    if model.nested is None:
-        derived: Any = program(model, fluxes, states, folded)
-        kept_states: Sequence[str] = derived.state_names
-    else:
-        fast = tuple(f for f in model.nested.fluxes._fields if f in outputs)  # type: ignore[attr-defined]
-        derived = nested_program(model, fluxes, fast, folded)
-        kept_states = tuple(model.state_parameters)
+    derived = _derived(model, chosen, folded)
+    kept_states = derived.state_names
 
     def matrix(names: Sequence[str]) -> Any:
         if callable(parameters):
@@ -111,8 +117,7 @@ def symbolic_run(
     arrays = found[1:]
     if fluxes:
         result |= {name: series(arrays[0], i) for i, name in enumerate(fluxes)}
-    if model.nested is not None:
-        result |= {name: series(arrays[1], i) for i, name in enumerate(derived.fast_fluxes)}
+    result |= {name: series(arrays[1], i) for i, name in enumerate(fast)}
     return result
 
 
@@ -156,9 +161,9 @@ def simulate(model: ProcessModel, forcing: Any, parameters: Any = None, *, outpu
     Returns
     -------
     xarray.Dataset or dict of str to tensor
-        Numbers: fluxes with dimensions (..., site, time) and states with (..., site, instant), where ``instant`` has one more entry
-        than ``time``; units in ``attrs``. Symbols, when any parameter or forcing is a PyTensor variable: 0-d parameters give
-        series (time,), vectors of parameters give (members, time).
+        Numbers: fluxes with dimensions (..., site, time), those of a nested step (..., site, time, substep), and states with
+        (..., site, instant), where ``instant`` has one more entry than ``time``; units in ``attrs``. Symbols, when any parameter or
+        forcing is a PyTensor variable: 0-d parameters give series (time,), vectors of parameters give (members, time).
 
     Raises
     ------
@@ -184,15 +189,15 @@ def simulate(model: ProcessModel, forcing: Any, parameters: Any = None, *, outpu
 
 
 def numeric_inputs(
-    model: ProcessModel, derived: Program, forcing: Forcing, parameters: Any
-) -> tuple[list[tuple[np.ndarray, np.ndarray, np.ndarray]], xr.DataArray, list[Any]]:
+    model: ProcessModel, derived: Program | NestedProgram, forcing: Forcing, parameters: Any
+) -> tuple[list[tuple[np.ndarray, ...]], xr.DataArray, list[Any]]:
     """Arrays that a kernel takes, for each site.
 
     Parameters
     ----------
     model : ProcessModel
         The model.
-    derived : Program
+    derived : Program or NestedProgram
         Its program.
     forcing : Forcing
         Forcing of all sites.
@@ -202,7 +207,8 @@ def numeric_inputs(
     Returns
     -------
     list of tuple of array
-        Parameters (n_parameter, members), initial states (n_state, members) and columns (n_column, time, 1) of each site.
+        Parameters (n_parameter, members), initial states (n_state, members) and columns (n_column, time, 1), one for each rate, of each
+        site.
     xarray.DataArray
         With the dimensions of all parameters.
     list
@@ -222,7 +228,7 @@ def numeric_inputs(
             )
     broadcast = xr.broadcast(*given.values())
     dims = [d for d in broadcast[0].dims if d != "site"]
-    everything = derived.columns(forcing.varying)
+    everything = columns_of(derived, _flat(model, forcing.varying))
     sites = forcing.sites if forcing.sites is not None else [None]
     found = []
     for i, site in enumerate(sites):
@@ -231,37 +237,36 @@ def numeric_inputs(
         members = next(iter(stack.values())).size
         matrix = np.stack([stack[n] for n in model.parameters._fields]) if model.parameters._fields else np.zeros((0, members))  # type: ignore[attr-defined]
         initial = np.stack([stack[n] for n in derived.state_names]) if derived.state_names else np.zeros((0, members))
-        column = everything[:, :, i : i + 1] if everything.shape[2] > 1 else everything
-        found.append((np.ascontiguousarray(matrix), np.ascontiguousarray(initial), np.ascontiguousarray(column)))
+        columns = [e[:, :, i : i + 1] if e.shape[2] > 1 else e for e in everything]
+        found.append(tuple(np.ascontiguousarray(a) for a in (matrix, initial, *columns)))
     return found, broadcast[0], dims
 
 
 def _numeric(model: ProcessModel, data: xr.Dataset, parameters: Any, outputs: Sequence[str] | None) -> xr.Dataset:
     forcing = forcing_arrays(model, data)
-    fluxes, states = _chosen(model, outputs)
-    derived = program(model, fluxes, states, forcing.folded)
+    chosen = _chosen(model, outputs)
+    derived = _derived(model, chosen, forcing.folded)
     inputs, example, dims = numeric_inputs(model, derived, forcing, parameters)
-    pieces = [_function(derived, lanes_for(i[0].shape[1]))(*i) for i in inputs]
-    return _labelled(model, derived, forcing, example, dims, states, pieces)
+    pieces = [_function(derived, lanes_for(i[0].shape[1]) if isinstance(derived, Program) else 0)(*i) for i in inputs]
+    return _labelled(model, derived, forcing, example, dims, chosen, pieces)
 
 
 @cache
-def _function(derived: Program, lanes: int) -> Any:
-    parameter, initial, column = pt.dmatrix("parameter"), pt.dmatrix("initial"), pt.dtensor3("column")
-    return pytensor.function(
-        [parameter, initial, column], Trajectory(derived, lanes=lanes)(parameter, initial, column, return_list=True), mode="NUMBA"
-    )
+def _function(derived: Program | NestedProgram, lanes: int) -> Any:
+    inputs = [pt.dmatrix("parameter"), pt.dmatrix("initial"), *(pt.dtensor3("column") for _ in range(derived.n_columns))]
+    return pytensor.function(inputs, Trajectory(derived, lanes=lanes)(*inputs, return_list=True), mode="NUMBA")
 
 
 def _labelled(
     model: ProcessModel,
-    derived: Program,
+    derived: Program | NestedProgram,
     forcing: Forcing,
     example: xr.DataArray,
     dims: list[Any],
-    states: Sequence[str],
+    chosen: tuple[tuple[str, ...], ...],
     pieces: list[Any],
 ) -> xr.Dataset:
+    fluxes, states, fast = chosen
     sizes = [example.sizes[d] for d in dims]
     step = forcing.time[1] - forcing.time[0]
     instants = forcing.time.append(pd.DatetimeIndex([forcing.time[-1] + step]))
@@ -270,28 +275,28 @@ def _labelled(
         coords["instant"] = ("instant", instants, {"long_name": "start of each step and end of the last"})
     if forcing.sites is not None:
         coords["site"] = forcing.sites
-    table = {**model.flux_quantities}
+    table = {**model.flux_quantities, **model.nested_flux_quantities}
     variables: dict[str, Any] = {}
 
-    def assemble(position: int, row: int, axis: str, attrs: dict[str, str]) -> xr.DataArray:
-        arrays = [p[position][row].T.reshape(*sizes, -1) for p in pieces]
+    def assemble(position: int, row: int, axes: tuple[str, ...], attrs: dict[str, str]) -> xr.DataArray:
+        within = (model.nested.steps,) if model.nested and SUBSTEP in axes else ()
+        arrays = [p[position][row].T.reshape(*sizes, -1, *within) for p in pieces]
         if forcing.sites is None:
-            return xr.DataArray(arrays[0], dims=[*dims, axis], attrs=attrs)
-        return xr.DataArray(np.stack(arrays, axis=-2), dims=[*dims, "site", axis], attrs=attrs)
+            return xr.DataArray(arrays[0], dims=[*dims, *axes], attrs=attrs)
+        return xr.DataArray(np.stack(arrays, axis=len(dims)), dims=[*dims, "site", *axes], attrs=attrs)
 
-    for row, name in enumerate(derived.fluxes):
-        variables[name] = assemble(1, row, "time", table[name].attrs())
+    for row, name in enumerate(fluxes):
+        variables[name] = assemble(1, row, ("time",), table[name].attrs())
+    for row, name in enumerate(fast):
+        variables[name] = assemble(2, row, ("time", SUBSTEP), table[name].attrs())
     for name in states:
         declared = model.state_parameters[name][0]
         variables[name] = assemble(
-            0, derived.state_names.index(name), "instant", {"units": declared.unit, "long_name": name.replace("_", " ")}
+            0, derived.state_names.index(name), ("instant",), {"units": declared.unit, "long_name": name.replace("_", " ")}
         )
     found = xr.Dataset(
         variables, coords=coords, attrs={"process_model": model.name, "title": model.title, "citations": "; ".join(model.citations)}
     )
-    failed = (
-        sum(int(np.any([~np.isfinite(v.values).all(axis=-1) for v in found.data_vars.values()], axis=0).sum()) for _ in (0,))
-        if variables
-        else 0
-    )
-    return found.assign_attrs(non_finite_runs=failed)
+    along = {"time", "instant", SUBSTEP}
+    bad = [~np.isfinite(v.values).all(axis=tuple(k for k, d in enumerate(v.dims) if d in along)) for v in found.data_vars.values()]
+    return found.assign_attrs(non_finite_runs=int(np.any(bad, axis=0).sum()) if bad else 0)

@@ -18,7 +18,7 @@ from pytensor.gradient import pushforward
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.kernels import WIDTHS
 from lsm_bayes.nested import nested_program
-from lsm_bayes.oracles import differences, extrapolated_derivative, inside, plausible_weather, scan_gradient
+from lsm_bayes.oracles import differences, extrapolated_derivative, inside, plausible_forcing, scan_gradient
 from lsm_bayes.programs import program
 from lsm_bayes.trajectory import Trajectory, columns_of
 
@@ -155,22 +155,12 @@ class _Subject:
         self.states = list(model.state_parameters)
         self.fluxes = list(model.flux_quantities)
         self.step_length = step_length
-        days = 60 + step_length * (np.arange(steps) + 0.5)
-        self.forcing = {n: np.asarray(v, dtype=float) for n, v in given.items()}
-        slow = [n for n in model.given_forcing if n not in self.forcing]
-        series = model.completed(self.forcing | plausible_weather(slow, days, step_length, rng))
-        made = {n for d in model.derived_forcing for n in d.names}
-        only_needed = set(model.given_forcing) - set(model.forcing_quantities)
-        self.forcing = {n: np.broadcast_to(v, days.shape) if n in made else v for n, v in series.items() if n not in only_needed}
+        self.forcing = plausible_forcing(model, steps, step_length, rng, given)
         long = "step_length"
         folded = ((long, step_length),) if long in model.folded and long in model.forcing._fields else ()  # type: ignore[attr-defined]
         if model.nested is None:
             self.program: Any = program(model, tuple(self.fluxes), tuple(self.states), folded)
         else:
-            rate = model.nested.steps
-            fast = step_length / rate * (np.arange(steps * rate) + 0.5) + 60
-            names = [n for n in model.nested.forcing._fields if n not in self.forcing]  # type: ignore[attr-defined]
-            self.forcing |= plausible_weather(names, fast, step_length / rate, rng)
             self.program = nested_program(model, tuple(self.fluxes), model.nested.fluxes._fields, folded)  # type: ignore[attr-defined]
         self.columns = columns_of(self.program, {n: v for n, v in self.forcing.items() if n not in dict(folded)})
         self.labels = [self.states, self.fluxes, *([list(model.nested.fluxes._fields)] if model.nested else [])]  # type: ignore[attr-defined]
@@ -333,8 +323,10 @@ def _budgets(s: _Subject) -> dict[str, tuple[float, str]]:
         gain, loss = (
             s.step_length * sum((series[n] for n in names), np.zeros(outputs[1].shape[1:])) for names in (budget.gain, budget.loss)
         )
-        each = np.abs(np.diff(stock, axis=0) - gain + loss) / (np.abs(stock[1:]) + np.abs(gain) + np.abs(loss))
-        whole = np.abs(stock[-1] - stock[0] - (gain - loss).sum(axis=0)) / (np.abs(gain) + np.abs(loss)).sum(axis=0)
+        size = np.abs(stock[1:]) + np.abs(gain) + np.abs(loss)
+        each = np.abs(np.diff(stock, axis=0) - gain + loss) / np.where(size == 0, 1.0, size)  # an empty stock that nothing enters
+        size = (np.abs(gain) + np.abs(loss)).sum(axis=0)
+        whole = np.abs(stock[-1] - stock[0] - (gain - loss).sum(axis=0)) / np.where(size == 0, 1.0, size)
         off = max(float(np.nanmax(each, initial=0.0)), float(np.nanmax(whole, initial=0.0)))
         if off > worst:
             worst, where = off, f"budget {label!r}"

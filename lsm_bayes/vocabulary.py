@@ -14,6 +14,7 @@ import numpy as np
 import pint
 
 CARBON_MOLAR_MASS = 12.011  # g mol-1
+SUBSTEP = "substep"  # dimension of the times within a step, for process models with a nested step
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,23 @@ def test_literals_of_any_kind_run() -> None:
         np.testing.assert_array_equal(written[:, :, 0], [[1.0] * 3, [1.0] * 3, [-2.5] * 3])
 
 
+def test_conditions_of_forcing_parameters_and_states_combine(members: Any) -> None:
+    def step(x: Any, f: Any, p: Any) -> Any:
+        bright, hot, small = f.shortwave_down > 8.0, p.q10 > 1.8, x.foliage_carbon < 200.0
+        chosen = pt.switch(pt.or_(bright, pt.and_(hot, pt.invert(small))), 2.0, 1.0)
+        return x, Fluxes(chosen, pt.switch(pt.and_(bright, hot), 1.0, 0.0), pt.switch(pt.or_(hot, small), 1.0, 0.0))
+
+    derived = program(two_pools(step=step, budgets={}), ("nee", "gpp", "reco"), ("foliage_carbon",), FOLDED)
+    p, x = members
+    forcing = weather(5)
+    bright, hot, small = forcing["shortwave_down"][:, None] > 8, p[3] > 1.8, x[0] < 200
+    wanted = [np.where(bright | (hot & ~small), 2, 1), bright & hot, np.broadcast_to(hot | small, (5, p.shape[1]))]
+    column = derived.columns(forcing)
+    for lanes in (0, WIDTHS[0]):
+        _, fluxes, *_ = derived.forward(lanes).compiled()(p, np.ascontiguousarray(x[:1]), column, 5, p.shape[1])
+        np.testing.assert_array_equal(fluxes, np.array(wanted, dtype=float))
+
+
 def test_a_listing_writes_equal_instructions_once() -> None:
     a, b = pt.dscalar("a"), pt.dscalar("b")
     code = listing(Graph({"state": [a], "constant": [b]}, [pt.exp(a * b) + 1, pt.exp(a * b) + 2]))

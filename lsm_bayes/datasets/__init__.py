@@ -7,6 +7,7 @@ from lsm_bayes.datasets.fluxnet import read_fluxnet
 from lsm_bayes.datasets.marks import dropped_days
 from lsm_bayes.datasets.registry import available, load
 from lsm_bayes.datasets.sources import NotAvailableError
+from lsm_bayes.datasets.substeps import with_substeps
 from lsm_bayes.datasets.xarray_reader import from_xarray
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "read_fluxnet",
     "to_daily",
     "validate",
+    "with_substeps",
 ]

@@ -89,7 +89,7 @@ def to_daily(data: xr.Dataset, rule: Completeness | None = None) -> xr.Dataset:
     per_day = un.steps_per_day(data["time"].values)
     if per_day == 1:
         raise ValueError("the data are daily already; to_daily takes half-hourly or hourly data")
-    data = _whole_days(data, per_day)
+    data = whole_days(data, per_day)
     days = data["time"].values[::per_day].astype("datetime64[D]").astype("datetime64[ns]")
     shape = (data.sizes["site"], len(days), per_day)
 
@@ -128,7 +128,26 @@ def _values(data: xr.Dataset) -> list[str]:
     return [str(v) for v in data.data_vars if set(data[v].dims) == {"site", "time"} and not str(v).endswith(endings)]
 
 
-def _whole_days(data: xr.Dataset, per_day: int) -> xr.Dataset:
+def whole_days(data: xr.Dataset, per_day: int) -> xr.Dataset:
+    """Complete the first and last day and fill absent times with NaN.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Sub-daily data.
+    per_day : int
+        Steps in a day.
+
+    Returns
+    -------
+    xarray.Dataset
+        On a regular axis of whole days.
+
+    Raises
+    ------
+    ValueError
+        When times repeat, do not ascend or lie off the steps.
+    """
     time = data["time"].values
     if not (np.diff(time) > np.timedelta64(0, "ns")).all():
         raise ValueError("the time axis is not ascending or has a time twice; sort it and remove duplicates first")

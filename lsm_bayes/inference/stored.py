@@ -25,6 +25,7 @@ from pytensor.graph.traversal import toposort
 from pytensor.graph.type import Type
 from pytensor.scalar.basic import Composite, ScalarOp
 
+from lsm_bayes.fixed_point import FixedPoint
 from lsm_bayes.nested import NestedProgram
 from lsm_bayes.trajectory import Trajectory
 
@@ -123,7 +124,7 @@ def _token(x: Any) -> bytes:
 
 def _operation(op: Op) -> bytes:
     own = _token(type(op))
-    if isinstance(op, Trajectory):
+    if isinstance(op, Trajectory | FixedPoint):
         # Steps that compute the same may differ in where they stop gradients.
         steps = op.program.split_steps if isinstance(op.program, NestedProgram) else (op.program.step,)
         parts = [g for s in steps for g in (s.constants, s.body)]

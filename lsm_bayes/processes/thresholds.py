@@ -37,6 +37,22 @@ def smaller(a: Any, b: Any) -> Any:
     return pt.switch(a <= b, a, pt.switch(b < a, b, a + b))
 
 
+def larger(a: Any, b: Any) -> Any:
+    """Return the larger of two numbers, NaN when either is.
+
+    Parameters
+    ----------
+    a, b : tensor
+        The same unit.
+
+    Returns
+    -------
+    tensor
+        max(a, b), with the gradient of the larger.
+    """
+    return pt.switch(a >= b, a, pt.switch(b > a, b, a + b))
+
+
 def clipped(x: Any, low: float, high: float) -> Any:
     """Return x inside an interval.
 

@@ -93,9 +93,9 @@ def test_limits_let_nan_through(function: Any) -> None:
 
 def test_a_smaller_number_and_a_threshold_let_nan_through() -> None:
     one, none = pt.constant(1.0), pt.constant(np.nan)
-    for f in (thresholds.smaller, thresholds.reached):
+    for f in (thresholds.smaller, thresholds.larger, thresholds.reached):
         assert np.isnan(value(f(one, none))) and np.isnan(value(f(none, one)))
-    assert value(thresholds.smaller(one, one)) == 1.0
+    assert value(thresholds.smaller(one, one)) == value(thresholds.larger(one, one)) == 1.0
     assert value(thresholds.reached(one, one)) == 1.0 and value(thresholds.exceeded(one, 1.0)) == 0.0
 
 
