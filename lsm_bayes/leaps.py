@@ -139,7 +139,7 @@ def search(
     for k in range(limit):
         for i in range(n):
             full[free[i], 0] = pools[i]
-        end, jacobian = slopes(parameter, full, columns)  # noqa: F821  a global of the kernel
+        end, jacobian = slopes(parameter, full, columns)  # type: ignore[name-defined]  # noqa: F821  a global of the kernel
         ran += 1.0
         for i in range(n):
             residual[i] = end[free[i]] - pools[i]
@@ -171,14 +171,14 @@ def repeat(
     n = free.size
     pools, full, ran, far = np.empty(n), start.copy(), 0.0, True
     while far and ran < limit:
-        run, far = once(parameter, full, columns), False  # noqa: F821  a global of the kernel
+        run, far = once(parameter, full, columns), False  # type: ignore[name-defined]  # noqa: F821  a global of the kernel
         ran += 1.0
         for i in range(n):
             value = run[free[i], 0]
             if not abs(value - full[free[i], 0]) <= tolerance * (abs(value) + floor[i]):
                 far = True
             full[free[i], 0] = value
-    jacobian = slopes(parameter, full, columns)[1]  # noqa: F821
+    jacobian = slopes(parameter, full, columns)[1]  # type: ignore[name-defined]  # noqa: F821
     for i in range(n):
         pools[i] = full[free[i], 0]
     if far:
