@@ -8,10 +8,11 @@ from lsm_bayes.testing import LIMITS, check_process_model
 
 # Compiling is what takes the time: further forms of the same equations are left to `make experiments`.
 FORMS = ("_original", "_smooth", "_litter")
+LONG = ("dalec_1100", "fobaar")  # minutes each: many parameters, and a day of substeps in `pytensor.scan`
 
 
 def marked(name: str) -> Any:
-    return pytest.param(name, marks=pytest.mark.slow) if name.endswith(FORMS) else name
+    return pytest.param(name, marks=pytest.mark.slow) if name.endswith(FORMS) or name in LONG else name
 
 
 @pytest.mark.parametrize("name", [marked(n) for n in land.available()])
