@@ -66,8 +66,10 @@ def factors(
     above = (temperature - REFERENCE) / 10.0
     warmth = q10**above * liquid
     moist = pt.switch(wetness < DRIEST, DRIEST, wetness)
-    aerated = -pt.expm1(saturation_exponent * pt.log(moist))
+    filled = saturation_exponent * pt.log(moist)
+    aerated = -pt.expm1(filled)
     full = aerated <= 0
+    saturated = pt.switch(full, 1.0, pt.exp(filled))  # 1 - aerated would lose its digits where the soil is dry
     aerated = pt.switch(full, 0.0, aerated)
     local = 1.0 - pt.switch(full, 1.0 / saturation_exponent, (1.0 - moist) / pt.switch(full, 1.0, aerated))
     room = pt.switch(optimal_wetness >= 1.0, 1.0, 1.0 - optimal_wetness)
@@ -75,4 +77,4 @@ def factors(
     wetting = saturated_factor + (1.0 - saturated_factor) * (1.0 - local) / room
     moisture = pt.switch(local < 0, 0.0, pt.switch(local < optimal_wetness, drying, wetting))
     methane = smaller(methane_fraction * methane_q10**above * liquid, 1.0)
-    return Factors(moisture * warmth * aerated, saturated_factor * warmth * (1.0 - aerated), methane)
+    return Factors(moisture * warmth * aerated, saturated_factor * warmth * saturated, methane)
