@@ -186,7 +186,8 @@ def _written(model: pm.Model, shapes: dict[str, tuple[int, ...]]) -> tuple[Writt
 
 def _copy(dim: Any, expanded: Any, x_: Any, out_: Any, data_: Any) -> Any:
     x, out = carray(x_, (dim,)), carray(out_, (dim,))
-    out[:] = x
+    for i in range(dim):  # a slice would make Numba compile its error message, two seconds
+        out[i] = x[i]
     return 0
 
 
@@ -232,7 +233,7 @@ def compile_model(model: pm.Model) -> CompiledPyMCModel:
         warnings.warn(f"the log-density is compiled operation by operation, which takes minutes for a calibration: {reason}", stacklevel=2)
         # An empty var_names keeps deterministics out of the sampler's loop: they are evaluated once, for the draws that are kept.
         return nutpie.compile_pymc_model(model, backend="numba", var_names=[])
-    expand = numba.cfunc(EXPAND)(_copy)
+    expand = numba.cfunc(EXPAND, cache=True)(_copy)
     # The arrays have to outlive the model; user_data points to them.
     data = np.array([t.ctypes.data for t in written.tables], dtype=np.uint64)
     dimension = sum(int(np.prod(s, dtype=int)) for s in shapes.values())
