@@ -26,13 +26,14 @@ from lsm_bayes.vocabulary import QUANTITIES
 # Models and parameters with a canopy that lives.
 CASES: dict[str, dict[str, float]] = {
     "rothc": {},
-    "century": {},
+    "century": {"passive_soil_time": 15.0, "slow_soil_time": 3.0},
     "vsem": {"soil_residence_time": 4500.0},
     "dalec_cdea": {"canopy_efficiency": 40.0, "f_foliage": 0.3, "leaf_mass_area": 40.0, "soil_mineralisation": 3e-4, "wood_turnover": 5e-4},
     "dalec_811": {"canopy_efficiency": 40.0, "f_foliage": 0.3, "leaf_mass_area": 40.0, "soil_mineralisation": 3e-4, "wood_turnover": 5e-4},
     "sipnet": {"soil_mineralisation": 1e-3, "wood_turnover": 1e-3, "coarse_root_turnover": 1e-3},
 }
 AFFINE = {"rothc", "century", "teco"}
+LONG = {"dalec_811", "sipnet"}  # compiling takes half a minute each
 
 
 def year_of(model: ProcessModel, days: int = 365) -> tuple[dict[str, np.ndarray], tuple[tuple[str, float], ...]]:
@@ -82,7 +83,7 @@ class Case:
         return found
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in CASES])
 def test_equilibrium_and_gradient_of_land_models(name: str) -> None:
     case = Case(name)
     assert (case.solver.method == "linear") == (name in AFFINE)

@@ -92,7 +92,11 @@ def equilibrium(means: Mapping[str, Any], p: Any) -> dict[str, Any]:
 
 
 def _slower(name: str, description: str, slow: str, fast: str) -> Constraint:
-    return Constraint(name, description, lambda means, p: ecological_constraints.slower(getattr(p, slow), getattr(p, fast)))
+    return Constraint(name, description, partial(_margin, slow, fast))
+
+
+def _margin(slow: str, fast: str, means: Mapping[str, Any], p: Any) -> Any:
+    return ecological_constraints.slower(getattr(p, slow), getattr(p, fast))
 
 
 # The inequalities between parameters of CARDAMOM's model 1100, after Bloom & Williams (2015).

@@ -92,13 +92,14 @@ def test_ctrl_c_keeps_what_was_drawn(slow, tmp_path):
         wait_for_blocks(process, store)
         process.send_signal(signal.SIGINT)
         try:
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             # Python drops an interrupt that arrives inside a finaliser; a user presses again.
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.communicate()  # closes its pipe, whatever happened
     assert process.returncode == 0, errors
     tree = load(store)
     assert attribute(tree, "cost")["interrupted"] is True
