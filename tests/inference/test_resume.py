@@ -11,8 +11,11 @@ import pytest
 from lsm_bayes.inference import Density, chains, load, sample, sample_mixture
 from lsm_bayes.inference.store import attribute
 
+# A shell starts its background jobs with interrupts ignored, and children inherit that.
 SCRIPT = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from slow_model import slow_model
 from lsm_bayes.inference import sample
 sample(slow_model(), draws=100_000, tune=100, chains=3, seed=1, store=sys.argv[1], block=50, progress=False)
