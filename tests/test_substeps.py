@@ -98,6 +98,8 @@ def test_fobaar_runs_on_a_data_set() -> None:
         coords={"time": time, "site": ["A"], "latitude": ("site", [48.0], {"units": "degrees_north"})},
     )
     forced = with_substeps(to_daily(sub), sub, 24, [n for n in model.nested_forcing if n != "solar_hour"])
+    # Nobody gave the solar hour: it is that of the middle of each substep.
+    np.testing.assert_allclose(forcing_arrays(model, forced).varying["solar_hour"][0], np.tile(np.arange(24) + 0.5, (days, 1)))
     found = simulate(model, forced, outputs=["gpp", "lai", "subdaily_gpp"]).isel(site=0)
     np.testing.assert_allclose(found["subdaily_gpp"].mean("substep"), found["gpp"], atol=1e-12)
     assert float(found["lai"].max()) > 1 and float(found["gpp"][:365].sum()) > 300
