@@ -30,6 +30,8 @@ def collect() -> dict[str, dict[str, float]]:
             "-m",
             "",
             f"--junitxml={file}",
+            "-o",
+            "junit_family=xunit1",
         ]
         subprocess.run(command, cwd=HERE.parent, check=True)
         found: dict[str, dict[str, float]] = {}

@@ -60,6 +60,11 @@ class FixedPoint(KernelOp):
         self.method = method
         self.tolerance = tolerance
 
+    @property
+    def meaning(self) -> list[tuple[list[Variable], list[Variable]]]:
+        """What `key` does not tell (see `lsm_bayes.signature`)."""
+        return self.program.meaning
+
     def kernel(self) -> Kernel:
         """Return the solver."""
         return solver_kernel(self.program, self.free, self.floor, self.method, self.tolerance)

@@ -5,8 +5,12 @@ on the parameters alone (``constants``), so that only the rest (``body``) is in 
 split parts, symbolically, before any code is generated.
 """
 
+import hashlib
+import os
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +25,10 @@ from pytensor.scalar.basic import ScalarType
 from pytensor.tensor.basic import ScalarFromTensor, TensorFromScalar
 from pytensor.tensor.elemwise import Elemwise
 
+from lsm_bayes.signature import folder, keep, signature
 from lsm_bayes.vocabulary import unknown
+
+KEPT = 1024  # listings on disk
 
 
 @dataclass(frozen=True)
@@ -279,6 +286,42 @@ def listing(graph: Graph) -> Listing:
     TypeError
         When an operation is not elementwise; the message names it.
     """
+    known = signature(graph.outputs, graph.flat)
+    path = None if known is None else folder() / f"{hashlib.sha256(f'{known}{_shape(graph)}'.encode()).hexdigest()}.listing"
+    found = None if path is None else _read(path)
+    if found is None:
+        found = _written_down(graph)
+        if path is not None:
+            keep(path, lambda file: pickle.dump(_packed(found), file), KEPT)
+    return found
+
+
+def _shape(graph: Graph) -> list[tuple[str, int]]:
+    return [(role, len(variables)) for role, variables in graph.inputs.items()]
+
+
+def _packed(code: Listing) -> Any:
+    """Take out what many instructions have in common: an operation on numbers of some types."""
+    operations: dict[tuple[Any, ...], int] = {}
+    rows = []
+    for i in code.instructions:
+        kinds = tuple(v.dtype for v in i.node.inputs)
+        rows.append((i.target, operations.setdefault((i.op, kinds), len(operations)), i.arguments))
+    return code.inputs, list(operations), rows, code.outputs
+
+
+def _read(path: Path) -> Listing | None:
+    try:
+        with path.open("rb") as file:
+            inputs, operations, rows, outputs = pickle.load(file)  # written by `listing`
+        os.utime(path)
+    except (OSError, EOFError, ValueError, TypeError, pickle.UnpicklingError, AttributeError, ImportError):
+        return None
+    nodes = [op.make_node(*[ScalarType(k)() for k in kinds]) for op, kinds in operations]
+    return Listing(inputs, tuple(Instruction(t, operations[k][0], nodes[k], a) for t, k, a in rows), outputs)
+
+
+def _written_down(graph: Graph) -> Listing:
     inputs, outputs = _rewritten(graph.flat, graph.outputs)
     names: dict[Variable, str] = {}
     by_role: dict[str, list[str]] = {}

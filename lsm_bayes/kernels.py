@@ -35,8 +35,15 @@ FEWEST = 3  # members from which a block of lanes costs less than the loop over 
 FASTMATH = {"contract", "nsz", "arcp"}  # NaN must stay NaN: no nnan, no ninf
 
 # By default LLVM unrolls a short loop over a block of 8, or leaves it alone, and then it is not vectorised.
-llvm.set_option("lsm_bayes", "-unroll-full-max-count=7")
-llvm.set_option("lsm_bayes", "-vectorizer-min-trip-count=8")
+# And it merges the places of one buffer only up to a number, and then refuses a long step for the many overlaps to rule out.
+OPTIONS = (
+    "-unroll-full-max-count=7",
+    "-vectorizer-min-trip-count=8",
+    "-memory-check-merge-threshold=1000000",
+    "-runtime-memory-check-threshold=256",
+)
+for _option in OPTIONS:
+    llvm.set_option("lsm_bayes", _option)
 
 
 def lanes_for(members: int) -> int:
@@ -136,7 +143,7 @@ class Source:
     def kernel(self, name: str) -> "Kernel":
         """Close the source."""
         text = "\n".join(self.lines) + "\n"
-        key = hashlib.sha256("\n".join([text, *self._keys, str(sorted(FASTMATH))]).encode()).hexdigest()
+        key = hashlib.sha256("\n".join([text, *self._keys, str(sorted(FASTMATH)), str(OPTIONS)]).encode()).hexdigest()
         return Kernel(name, text, self.scope, key)
 
 

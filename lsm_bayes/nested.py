@@ -81,6 +81,11 @@ class NestedProgram:
         return split(slow, wanted, n_x + n_z), split(merged, range(len(fast.outputs)), n_z)
 
     @property
+    def meaning(self) -> list[tuple[list[Variable], list[Variable]]]:
+        """Inputs and outputs of the parts: steps that compute the same may differ in where they stop gradients."""
+        return [(g.flat, g.outputs) for s in self.split_steps for g in (s.constants, s.body)]
+
+    @property
     def forcing_names(self) -> tuple[list[str], list[str]]:
         """Forcing of the slow step that varies, and that of the fast step which the slow step does not have."""
         all_slow = self.model.forcing._fields  # type: ignore[attr-defined]

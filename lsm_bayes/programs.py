@@ -171,6 +171,11 @@ class Program:
         pruned = Graph(graph.inputs | {"state": [graph.inputs["state"][i] for i in kept]}, graph.outputs)
         return split(pruned, [*kept, *(len(everything) + names.index(f) for f in self.fluxes)], len(kept))
 
+    @property
+    def meaning(self) -> list[tuple[list[Variable], list[Variable]]]:
+        """Inputs and outputs of the parts: steps that compute the same may differ in where they stop gradients."""
+        return [(g.flat, g.outputs) for g in (self.step.constants, self.step.body)]
+
     @cached_property
     def _traced(self) -> tuple[Graph, tuple[str, ...]]:
         return trace(self.model, dict(self.folded))[0], self.model.fluxes._fields  # type: ignore[attr-defined]

@@ -36,6 +36,7 @@ LIMITS = {
     "nan_not_propagated": 0.0,
     "nan_leaks_to_the_past": 0.0,
 }
+NEGLIGIBLE = 1e-9  # of the largest output: a difference of two such numbers has few digits
 KEEP = 64  # distance of the checkpoints that are tried
 LANE_MEMBERS = 17  # one more than full blocks of lanes
 SCAN_STEPS = 60  # the oracle is interpreted
@@ -199,12 +200,13 @@ class _Subject:
         return pytensor.function([x, p], found, mode="FAST_COMPILE", on_unused_input="ignore")(states, self.points[: self.n_p])
 
     def weights(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Random weights, so that each output counts as much as the others."""
-        found = []
-        for o in outputs:
-            size = np.sqrt(np.mean(o**2, axis=(1, 2), keepdims=True))
-            found.append(self.rng.normal(size=(*o.shape[:2], 1)) / np.where(size > 0, size, 1.0))
-        return found
+        """Random weights, so that each output counts as much as the others, if it is more than what the largest leaves by rounding."""
+        sizes = [np.sqrt(np.mean(o**2, axis=(1, 2), keepdims=True)) for o in outputs]
+        least = NEGLIGIBLE * max(float(s.max(initial=0.0)) for s in sizes)
+        return [
+            self.rng.normal(size=(*o.shape[:2], 1)) / np.where(s > 0, np.maximum(s, least), 1.0)
+            for o, s in zip(outputs, sizes, strict=True)
+        ]
 
     def symbols(self, **options: Any) -> tuple[list[Any], list[Any]]:
         """Symbolic inputs and outputs of a trajectory."""

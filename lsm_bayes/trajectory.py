@@ -88,6 +88,11 @@ class Trajectory(KernelOp):
         self.keep = keep
         self.forcing_gradient = forcing_gradient
 
+    @property
+    def meaning(self) -> list[tuple[list[Variable], list[Variable]]]:
+        """What `key` does not tell (see `lsm_bayes.signature`)."""
+        return self.program.meaning
+
     def kernel(self) -> Kernel:
         """Return the forward kernel."""
         if isinstance(self.program, NestedProgram):

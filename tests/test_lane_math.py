@@ -4,12 +4,13 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+from scipy.special import erfc
 
 from lsm_bayes import lane_math
 
 N = 20000
 SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0, -1.0, 1.0, 1e-310, 5.0)
-UNARY = ("exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "sigmoid", "softplus")
+UNARY = ("exp", "log", "log1p", "expm1", "tanh", "sin", "cos", "sigmoid", "softplus", "erfc")
 
 
 def _applied(name: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -38,6 +39,10 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
+def _erfc(x: np.ndarray) -> Any:
+    return erfc(x.astype(float))
+
+
 def _softplus(x: np.ndarray) -> np.ndarray:
     return np.logaddexp(np.zeros_like(x), x)
 
@@ -54,6 +59,7 @@ def _softplus(x: np.ndarray) -> np.ndarray:
         ("cos", np.cos, -300.0, 300.0, 1.5),
         ("sigmoid", _sigmoid, -30.0, 700.0, 2.5),
         ("softplus", _softplus, -30.0, 30.0, 3.0),
+        ("erfc", _erfc, -6.0, 5.0, 60.0),
     ],
 )
 def test_accuracy_in_units_in_the_last_place(applied: Any, name: str, oracle: Any, low: float, high: float, limit: float) -> None:

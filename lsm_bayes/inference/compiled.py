@@ -30,6 +30,7 @@ from pytensor.graph.traversal import ancestors
 from pytensor.link.numba.cache import compile_numba_function_src
 
 from lsm_bayes.fixed_point import FixedPoint
+from lsm_bayes.signature import signature
 from lsm_bayes.trajectory import Trajectory
 
 from . import stored
@@ -171,7 +172,7 @@ def _written(model: pm.Model, shapes: dict[str, tuple[int, ...]]) -> tuple[Writt
     """Text and compiled function, from an earlier process if it had the same model."""
     with _QUICK():
         logp, inputs = _log_density(model, shapes)
-        known = stored.signature([logp], inputs)
+        known = signature([logp], inputs)
         if known is not None and (kept := stored.load(known)) is not None:
             try:
                 return kept, _cfunc(kept)

@@ -7,14 +7,16 @@ per day at 0 degC, 12 times (daily transfers: half) the number in the source.
 
 Traps. (1) Bud burst, leaf fall and the loss of a sparse canopy (leaf area below 0.5) are events: `budburst_degree_days`,
 `degree_day_start` and `leaf_drop_temperature` have no gradient, and that of `leaf_mass_area` misses the last event. `fobaar_smooth` has
-logistic weights in place of the thresholds (widths 5 degC d, 1 d, 0.5 degC, 0.05 m2 m-2). (2) Where 1 + VPD / D0 exceeds the slope g1, the
-source adds the dark respiration to net assimilation, a step in D0 and g1 of 0.1 % of assimilation. (3) Net assimilation below zero counts
+logistic weights in place of the thresholds (widths 5 degC d, 1 d, 0.5 degC, 0.05 m2 m-2). (2) Net assimilation below zero counts
 as zero; on days on which dark respiration exceeds assimilation, no pool pays for the difference. Pools that respire more than they hold
 are floored at zero. Both are carbon from nowhere, as in the source: the flux `unsupplied_carbon` says how much.
 
 Other than in the source: the sun moves during the day (its integer division leaves it at noon; option `noon`), the sunlit leaf area
-is the sunlit fraction times the leaf area (option `fraction_as_area`), litterfall stops when leaves do not fall, a sparse canopy sheds
-only what is not retranslocated, and evapotranspiration takes no more water than there is.
+is the sunlit fraction times the leaf area (option `fraction_as_area`), dark respiration is not added to net assimilation where
+1 + VPD / D0 exceeds the slope g1 (option `respiration_added`, a jump in most parameters of photosynthesis), dead carbon and roots respire
+at most as fast as would empty them in a day (option `unlimited_decay`: in warm soil, within the bounds, pools then swing ever wider between
+days), litterfall stops when leaves do not fall, a sparse canopy sheds only what is not retranslocated, and evapotranspiration takes no more
+water than there is.
 """
 
 import math
@@ -28,7 +30,7 @@ import pytensor.tensor as pt
 from lsm_bayes.declare import Budget, DerivedForcing, Nested, ProcessModel
 from lsm_bayes.land.fobaar_declared import WARM, FastFluxes, FastForcing, Fluxes, Forcing, Nothing, Parameters, State
 from lsm_bayes.processes import leuning_leaf, series, two_leaf
-from lsm_bayes.processes.thresholds import larger, positive_part, reached, smaller
+from lsm_bayes.processes.thresholds import exceeded, larger, positive_part, reached, smaller
 
 CARBON = 0.0432396 * 24  # gC m-2 d-1 per umol m-2 s-1
 ORIENTATION = 0.5
@@ -50,6 +52,10 @@ class Options:
         Keep the sun at noon, as the source does.
     fraction_as_area : bool
         Take the sunlit fraction for the sunlit leaf area, as the source does.
+    respiration_added : bool
+        Add dark respiration to the net assimilation of dry leaves, as the source does (`leuning_leaf.exchange`).
+    unlimited_decay : bool
+        Let pools respire more than they hold, as in the source.
     pi : float
         The number pi of the sun's course; 3.1416 in the source.
     """
@@ -57,6 +63,8 @@ class Options:
     smoothness: float = 0.0
     noon: bool = False
     fraction_as_area: bool = False
+    respiration_added: bool = False
+    unlimited_decay: bool = False
     pi: float = math.pi
 
 
@@ -82,8 +90,8 @@ def fast_step_of(options: Options) -> Callable[..., tuple[Nothing, FastFluxes]]:
 
     def step(z: Nothing, x: State, f: FastForcing, p: Parameters) -> tuple[Nothing, FastFluxes]:
         lai = x.foliage_carbon / p.leaf_mass_area
-        bare = lai <= BARE
-        lai = pt.switch(bare, BARE, lai)
+        leafy = exceeded(lai, BARE)
+        lai = pt.switch(lai <= BARE, BARE, lai)
         hour = 12.0 if options.noon else f.solar_hour
         elevation = two_leaf.sine_of_elevation(f.day_of_year, hour, f.latitude, options.pi)
         diffuse = two_leaf.diffuse_fraction(f.ppfd_down, elevation, f.day_of_year, options.pi)
@@ -91,24 +99,29 @@ def fast_step_of(options: Options) -> Callable[..., tuple[Nothing, FastFluxes]]:
         wetness = smaller(x.plant_available_water / (p.drought_threshold * p.water_holding_capacity), 1.0)
         vpd = 0.1 * f.vapour_pressure_deficit
         sun, shade = (
-            leuning_leaf.exchange(f.air_temperature, light, vpd, f.co2, p.vcmax25 * wetness, p) for light in (leaves.sunlit, leaves.shaded)
+            leuning_leaf.exchange(f.air_temperature, light, vpd, f.co2, p.vcmax25 * wetness, p, respiration_added=options.respiration_added)
+            for light in (leaves.sunlit, leaves.shaded)
         )
         sunlit = leaves.sunlit_fraction * (1.0 if options.fraction_as_area else lai)
-        asleep = pt.or_(bare, f.ppfd_down <= DARK)
 
         def awake(value: Any) -> Any:
-            return pt.switch(asleep, 0.0, value)
+            return pt.switch(f.ppfd_down <= DARK, 0.0, leafy * value)
 
         capacity = CARBON * _warmth(x, f, p) / p.photosynthesis_degree_days
         gpp = awake(capacity * (sun.assimilation * sunlit + shade.assimilation * (lai - sunlit)))
         dark = awake(CARBON * (sun.respiration + shade.respiration))  # of two leaves, whatever the leaf area: as in the source
         water = awake(86400.0 * (sun.transpiration * sunlit + shade.transpiration * (lai - sunlit)))
-        root = p.root_respiration_rate * x.root_carbon * pt.exp(p.root_temperature_exponent * f.soil_temperature)
-        litter = p.litter_mineralisation * x.litter_carbon * pt.exp(p.litter_temperature_exponent * f.air_temperature)
-        warm = pt.exp(p.soil_temperature_exponent * f.soil_temperature)
-        microbial = p.microbial_mineralisation * x.microbial_carbon * warm
-        slow = p.slow_mineralisation * x.slow_soil_carbon * warm
-        passive = p.passive_mineralisation * x.passive_soil_carbon * warm
+
+        def respired(pool: Any, rate: Any, exponent: Any, temperature: Any) -> Any:
+            warmed = rate * pt.exp(exponent * temperature)
+            return pool * (warmed if options.unlimited_decay else smaller(warmed, 1.0))
+
+        soil = p.soil_temperature_exponent, f.soil_temperature
+        root = respired(x.root_carbon, p.root_respiration_rate, p.root_temperature_exponent, f.soil_temperature)
+        litter = respired(x.litter_carbon, p.litter_mineralisation, p.litter_temperature_exponent, f.air_temperature)
+        microbial = respired(x.microbial_carbon, p.microbial_mineralisation, *soil)
+        slow = respired(x.slow_soil_carbon, p.slow_mineralisation, *soil)
+        passive = respired(x.passive_soil_carbon, p.passive_mineralisation, *soil)
         autotrophic = dark + root + p.growth_respiration_fraction * (gpp - dark)
         nee = autotrophic + litter + microbial + slow + passive - gpp
         return Nothing(), FastFluxes(nee, gpp, dark, root, litter, microbial, slow, passive, water)

@@ -76,4 +76,5 @@ def electron_transport(light: Any, capacity: Any, curvature: Any) -> Any:
         umol m-2 s-1, the smaller root of a quadratic (Farquhar & Wong 1984, doi 10.1071/PP9840191).
     """
     total = light + capacity
-    return (total - pt.sqrt(total**2 - 4.0 * curvature * light * capacity)) / (2.0 * curvature)
+    # The form without a difference of numbers of like size.
+    return 2.0 * light * capacity / (total + pt.sqrt(total**2 - 4.0 * curvature * light * capacity))

@@ -53,6 +53,13 @@ def gross_rate(
     discriminant = b1**2 - 4.0 * b2 * b0
     impossible = pt.or_(discriminant < 0, pt.eq(b2, 0.0))
     root = pt.sqrt(pt.switch(pt.or_(impossible, pt.eq(discriminant, 0.0)), 1.0, discriminant))
-    internal = (-b1 + pt.switch(pt.eq(discriminant, 0.0), 0.0, root)) / (2.0 * pt.switch(impossible, 1.0, b2))
+    root = pt.switch(pt.eq(discriminant, 0.0), 0.0, root)
+    # Two forms of one root: each without the difference of numbers of like size.
+    adding = b1 > 0
+    internal = pt.switch(
+        adding,
+        -2.0 * b0 / pt.switch(adding, b1 + root, 1.0),
+        (root - b1) / (2.0 * pt.switch(pt.or_(impossible, adding), 1.0, b2)),
+    )
     nothing = pt.or_(impossible, internal < 0)
     return pt.switch(nothing, 0.0, capacity * (internal - start) / (pt.switch(nothing, 1.0, internal) + half))

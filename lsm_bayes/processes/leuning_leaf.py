@@ -60,7 +60,7 @@ class Exchange(NamedTuple):
     transpiration: Any
 
 
-def exchange(temperature: Any, light: Any, vpd: Any, co2: Any, vcmax25: Any, p: Traits) -> Exchange:
+def exchange(temperature: Any, light: Any, vpd: Any, co2: Any, vcmax25: Any, p: Traits, *, respiration_added: bool = False) -> Exchange:
     """Return the exchange of a leaf.
 
     Parameters
@@ -77,6 +77,9 @@ def exchange(temperature: Any, light: Any, vpd: Any, co2: Any, vcmax25: Any, p: 
         umol m-2 s-1, water stress included.
     p : Traits
         Leaf respiration, stomata and curvature.
+    respiration_added : bool
+        Add dark respiration to what diffuses in where internal CO2 is below the compensation point, as the source does: a jump
+        where it begins, and a leaf that assimilates nothing then gains more than one that does.
 
     Returns
     -------
@@ -106,7 +109,8 @@ def exchange(temperature: Any, light: Any, vpd: Any, co2: Any, vcmax25: Any, p: 
     closed = pt.or_(dead, net <= 0)
     net = pt.switch(closed, 0.0, net)
     conductance = RESIDUAL_CONDUCTANCE + 1.6 * slope * net
-    # Internal CO2 below the compensation point: the source takes what diffuses in, and adds the respiration.
+    # Internal CO2 below the compensation point: only what diffuses in.
     usual = pt.or_(closed, dryness <= p.stomatal_slope)
-    assimilated = pt.switch(usual, net, net * p.stomatal_slope / dryness + respiration)
+    diffusing = net * p.stomatal_slope / dryness
+    assimilated = pt.switch(usual, net, diffusing + respiration if respiration_added else diffusing)
     return Exchange(assimilated, respiration, conductance * WATER_PER_CONDUCTANCE * vpd)

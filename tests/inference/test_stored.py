@@ -14,6 +14,7 @@ from small_models import TWO_POOLS, two_pools
 
 from lsm_bayes.inference import compiled, stored
 from lsm_bayes.inference.compiled import compile_model
+from lsm_bayes.signature import signature
 from lsm_bayes.simulation import symbolic_run
 
 RNG = np.random.default_rng(1)
@@ -30,12 +31,12 @@ def model_of(data: np.ndarray = DATA, scale: float = 1.25) -> pm.Model:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(stored, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(stored, "folder", lambda: tmp_path)
     return tmp_path
 
 
 def key_of(model: pm.Model) -> str | None:
-    return stored.signature([model.logp()], model.value_vars)
+    return signature([model.logp()], model.value_vars)
 
 
 def test_equal_models_have_equal_signatures_and_others_do_not() -> None:
@@ -54,7 +55,7 @@ def test_runs_that_differ_in_their_gradient_alone_are_told_apart() -> None:
     found = []
     for step in (TWO_POOLS.step, stopped):
         series = run(step)
-        found.append(stored.signature([series.sum()], [v for v in graph_inputs([series]) if v.name == "q"]))
+        found.append(signature([series.sum()], [v for v in graph_inputs([series]) if v.name == "q"]))
     assert None not in found and found[0] != found[1]
 
 
@@ -70,8 +71,8 @@ class Opaque(Op):
 
 def test_an_operation_without_properties_is_unknown() -> None:
     x = pt.dvector("x")
-    assert stored.signature([Opaque()(x)], [x]) is None
-    assert stored.signature([x + pt.dscalar("free")], [x]) is None
+    assert signature([Opaque()(x)], [x]) is None
+    assert signature([x + pt.dscalar("free")], [x]) is None
 
 
 def test_a_known_model_is_not_written_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,5 +116,5 @@ def test_only_the_newest_texts_are_kept(folder: Path, monkeypatch: pytest.Monkey
 
 def test_a_folder_that_cannot_be_written_to_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(stored, "_folder", lambda: tmp_path / "file" / "below")
+    monkeypatch.setattr(stored, "folder", lambda: tmp_path / "file" / "below")
     assert np.isfinite(compile_model(model_of()).logp_func(np.zeros(3))[0])
