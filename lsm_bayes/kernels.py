@@ -351,13 +351,15 @@ class _Plan:
         self.source.add(f"    return ({', '.join(parts)},)")
 
 
-def scalar_kernel(r: Recurrence) -> Kernel:
+def scalar_kernel(r: Recurrence, chunk: int = CHUNK) -> Kernel:
     """Generate the loop for one member after the other, with chunks of times in lanes.
 
     Parameters
     ----------
     r : Recurrence
         What to compute.
+    chunk : int
+        Times that run in lanes; no more than there are.
 
     Returns
     -------
@@ -368,13 +370,13 @@ def scalar_kernel(r: Recurrence) -> Kernel:
     """
     plan = _Plan(r)
     s, c, o = plan.source, plan.code, plan.sorted
-    place = {name: f"window[{k * CHUNK} + i]" for k, (_, _, name) in enumerate(plan.columns)}
+    place = {name: f"window[{k * chunk} + i]" for k, (_, _, name) in enumerate(plan.columns)}
     later = _used([*o.carried, *o.behind], c.outputs)
     from_before = [i.target for i in o.before if i.target in later]
-    place |= {name: f"ahead[{k * CHUNK} + i]" for k, name in enumerate(from_before)}
+    place |= {name: f"ahead[{k * chunk} + i]" for k, name in enumerate(from_before)}
     used_behind = _used(o.behind, [*plan.written, *plan.summed])
     from_carried = [i.target for i in o.carried if i.target in used_behind]
-    place |= {name: f"seen[{k * CHUNK} + i]" for k, name in enumerate([*plan.states, *from_carried])}
+    place |= {name: f"seen[{k * chunk} + i]" for k, name in enumerate([*plan.states, *from_carried])}
 
     def stage(name: str, instructions: Sequence[Instruction], outputs: Sequence[str], local: Sequence[str] = ()) -> list[str]:
         """Define the function of a stage and return the arguments of its call."""
@@ -387,10 +389,10 @@ def scalar_kernel(r: Recurrence) -> Kernel:
     plan.head()
     outputs_behind = [*plan.written, *plan.summed]
     n_made = len(outputs_behind)
-    s.add(f"    window = np.empty({max(1, len(plan.columns)) * CHUNK})")
-    s.add(f"    ahead = np.empty({max(1, len(from_before)) * CHUNK})")
-    s.add(f"    seen = np.empty({max(1, len(plan.states) + len(from_carried)) * CHUNK})")
-    s.add(f"    made = np.empty({max(1, n_made) * CHUNK})")
+    s.add(f"    window = np.empty({max(1, len(plan.columns)) * chunk})")
+    s.add(f"    ahead = np.empty({max(1, len(from_before)) * chunk})")
+    s.add(f"    seen = np.empty({max(1, len(plan.states) + len(from_carried)) * chunk})")
+    s.add(f"    made = np.empty({max(1, n_made) * chunk})")
     s.add("    for b in range(members):")
     for i, p in enumerate(plan.parameters):
         s.add(f"        {p} = parameter[{i}, b]")
@@ -403,55 +405,55 @@ def scalar_kernel(r: Recurrence) -> Kernel:
     for role in plan.roles:
         s.add(f"        b_{role} = b if {role}.shape[2] > 1 else 0")
     if plan.summed:
-        s.add(f"        for i in range({n_made * CHUNK}):", "            made[i] = 0.0")
-    s.add(f"        for start in range(0, n, {CHUNK}):")
-    s.add(f"            m = min({CHUNK}, n - start)")
+        s.add(f"        for i in range({n_made * chunk}):", "            made[i] = 0.0")
+    s.add(f"        for start in range(0, n, {chunk}):")
+    s.add(f"            m = min({chunk}, n - start)")
     time = "n - 1 - start - i" if r.reverse else "start + i"
     for role, k, j, count in _runs(plan.columns):
         s.add(f"            for k in range({count}):", "                for i in range(m):")
-        s.add(f"                    window[{k * CHUNK} + k * {CHUNK} + i] = {role}[{j} + k, {time}, b_{role}]")
+        s.add(f"                    window[{k * chunk} + k * {chunk} + i] = {role}[{j} + k, {time}, b_{role}]")
     if from_before:
         arguments = stage("before", o.before, from_before)
         s.add(
             "            for i in range(m):",
-            "                " + _call([f"ahead[{k * CHUNK} + i]" for k in range(len(from_before))], "before", arguments),
+            "                " + _call([f"ahead[{k * chunk} + i]" for k in range(len(from_before))], "before", arguments),
         )
     next_names = [f"{x}_next" for x in plan.states]
     arguments = stage("carried", o.carried, [*plan.next, *from_carried], plan.states)
     s.add("            for i in range(m):")
-    s.add(*(f"                seen[{k * CHUNK} + i] = {x}" for k, x in enumerate(plan.states)))
-    kept = [f"seen[{(k + len(plan.states)) * CHUNK} + i]" for k in range(len(from_carried))]
+    s.add(*(f"                seen[{k * chunk} + i] = {x}" for k, x in enumerate(plan.states)))
+    kept = [f"seen[{(k + len(plan.states)) * chunk} + i]" for k in range(len(from_carried))]
     s.add("                " + _call([*next_names, *kept], "carried", arguments))
     s.add(*(f"                {x} = {y}" for x, y in zip(plan.states, next_names, strict=True)))
     if outputs_behind:
         arguments = stage("behind", o.behind, outputs_behind)
         made = [f"y{k}" for k in range(n_made)]
         s.add("            for i in range(m):", "                " + _call(made, "behind", arguments))
-        s.add(*(f"                made[{k * CHUNK} + i] {'=' if k < r.n_written else '+='} y{k}" for k in range(n_made)))
+        s.add(*(f"                made[{k * chunk} + i] {'=' if k < r.n_written else '+='} y{k}" for k in range(n_made)))
         if r.n_written:
             s.add(
                 f"            for k in range({r.n_written}):",
                 "                for i in range(m):",
-                f"                    written[k, {time}, b] = made[k * {CHUNK} + i]",
+                f"                    written[k, {time}, b] = made[k * {chunk} + i]",
             )
     if r.keep == 1:
         s.add(
             f"            for k in range({plan.n_carried}):",
             "                for i in range(m):",
-            f"                    states[k, {time}, b] = seen[k * {CHUNK} + i]",
+            f"                    states[k, {time}, b] = seen[k * {chunk} + i]",
         )
     elif r.keep:
         s.add(f"            if start % {r.keep} == 0:")
-        s.add(*(f"                states[{k}, start // {r.keep}, b] = seen[{k * CHUNK}]" for k in range(plan.n_carried)))
+        s.add(*(f"                states[{k}, start // {r.keep}, b] = seen[{k * chunk}]" for k in range(plan.n_carried)))
     for k, x in enumerate(plan.states):
         s.add(*([f"        states[{k}, states.shape[1] - 1, b] = {x}"] if r.keep else []), f"        last[{k}, b] = {x}")
     if plan.summed:
         # The sum of each goes to its first place.
-        s.add(f"        for k in range({plan.n_sums}):", f"            for i in range(1, {CHUNK}):")
-        s.add(f"                made[({r.n_written} + k) * {CHUNK}] += made[({r.n_written} + k) * {CHUNK} + i]")
-        names = [f"made[{(r.n_written + k) * CHUNK}]" for k in range(plan.n_sums)]
+        s.add(f"        for k in range({plan.n_sums}):", f"            for i in range(1, {chunk}):")
+        s.add(f"                made[({r.n_written} + k) * {chunk}] += made[({r.n_written} + k) * {chunk} + i]")
+        names = [f"made[{(r.n_written + k) * chunk}]" for k in range(plan.n_sums)]
         if r.after is None:
-            s.add(f"        for k in range({plan.n_sums}):", f"            sums[k, b] = made[({r.n_written} + k) * {CHUNK}]")
+            s.add(f"        for k in range({plan.n_sums}):", f"            sums[k, b] = made[({r.n_written} + k) * {chunk}]")
         else:
             s.add("        " + _call([f"sums[{k}, b]" for k in range(plan.n_returned)], "after", [*plan.parameters, *names]))
     plan.tail()

@@ -16,7 +16,7 @@ from pytensor.graph.basic import Variable
 
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.graphs import Graph, SplitStep, cotangents, listing, split, tangents, trace
-from lsm_bayes.kernels import Kernel, Recurrence, Source, scalar_kernel
+from lsm_bayes.kernels import CHUNK, Kernel, Recurrence, Source, scalar_kernel
 from lsm_bayes.programs import adjoint_recurrence, evaluate_columns, symbols
 
 
@@ -160,6 +160,7 @@ class _Parts:
         self.n_f = len(self.fast.body.outputs) - self.n_z
         names = program._nested.fluxes._fields
         self.chosen = [names.index(f) for f in program.fast_fluxes]
+        self.chunk = min(CHUNK, program.steps)
         self.source = Source()
 
     def fast_outputs(self) -> tuple[list[Any], list[Any]]:
@@ -220,7 +221,7 @@ def forward(program: NestedProgram) -> Kernel:
     s, steps, n_all = c.source, program.steps, c.n_x + c.n_z
     following, fluxes = c.fast_outputs()
     body = Graph(c.fast.body.inputs, [*following, *(fluxes[i] for i in c.chosen), *fluxes])
-    s.include("fast_loop", scalar_kernel(Recurrence("fast", c.fast.constants, body, len(c.chosen), keep=0)))
+    s.include("fast_loop", scalar_kernel(Recurrence("fast", c.fast.constants, body, len(c.chosen), keep=0), c.chunk))
     c.function("slow_constants", c.slow.constants)
     c.function("slow_step", c.slow.body)
     n_q, n_g, n_y = len(c.slow.constants.outputs), len(c.slow.prepare.outputs), len(program.fluxes)
@@ -271,8 +272,8 @@ def adjoint(program: NestedProgram, *, flux_bar: bool, state_bar: bool, column_b
     s, steps, n_all = c.source, program.steps, c.n_x + c.n_z
     following, fluxes = c.fast_outputs()
     history = Graph(c.fast.body.inputs, [*following, *fluxes])
-    s.include("fast_loop", scalar_kernel(Recurrence("fast", c.fast.constants, history, 0)))
-    s.include("fast_back", scalar_kernel(adjoint_recurrence(c.fast, c.n_f, flux_bar=True, state_bar=False, column_bar=column_bar)))
+    s.include("fast_loop", scalar_kernel(Recurrence("fast", c.fast.constants, history, 0), c.chunk))
+    s.include("fast_back", scalar_kernel(adjoint_recurrence(c.fast, c.n_f, flux_bar=True, state_bar=False, column_bar=column_bar), c.chunk))
     c.function("slow_constants", c.slow.constants)
     n_q, n_g, n_y = len(c.slow.constants.outputs), len(c.slow.prepare.outputs), len(program.fluxes)
     carried, given = symbols("a", n_all), symbols("b", n_y)
@@ -363,7 +364,7 @@ def tangent(program: NestedProgram, *, column_dot: bool) -> Kernel:
     out = fast.body.outputs
     following, fluxes = [*out[:n_z], *out[n_z + n_f : 2 * n_z + n_f]], [*out[n_z : n_z + n_f], *out[2 * n_z + n_f :]]
     body = replace(fast.body, outputs=[*following, *(fluxes[n_f + i] for i in c.chosen), *fluxes])
-    s.include("fast_loop", scalar_kernel(Recurrence("fast", fast.constants, body, len(c.chosen), keep=0)))
+    s.include("fast_loop", scalar_kernel(Recurrence("fast", fast.constants, body, len(c.chosen), keep=0), c.chunk))
     slow = _doubled(c.slow, column_dot)
     c.function("slow_constants", slow.constants)
     c.function("slow_step", slow.body)

@@ -39,11 +39,12 @@ from typing import Any
 
 import numpy as np
 
-from lsm_bayes.declare import Budget, Constraint, DerivedForcing, Equilibrium, ProcessModel
+from lsm_bayes.declare import Budget, DerivedForcing, Equilibrium, ProcessModel
+from lsm_bayes.land.dalec_1100_constraints import CONSTRAINTS
 from lsm_bayes.land.dalec_1100_declared import Fluxes, Forcing, Parameters, State
 from lsm_bayes.land.dalec_1100_soil import Form, soil_of
 from lsm_bayes.land.dalec_1100_step import POOLS, step
-from lsm_bayes.processes import ecological_constraints, soil_heat
+from lsm_bayes.processes import soil_heat
 
 DEFAULT = Form()
 SOURCE = Form(
@@ -89,55 +90,6 @@ def equilibrium(means: Mapping[str, Any], p: Any) -> dict[str, Any]:
         "litter_carbon": other / (p.litter_turnover * factor),
         "soil_carbon": (wood * p.woody_debris_to_soil + other * p.litter_to_soil) / (p.soil_turnover * factor),
     }
-
-
-def _slower(name: str, description: str, slow: str, fast: str) -> Constraint:
-    return Constraint(name, description, partial(_margin, slow, fast))
-
-
-def _margin(slow: str, fast: str, means: Mapping[str, Any], p: Any) -> Any:
-    return ecological_constraints.slower(getattr(p, slow), getattr(p, fast))
-
-
-# The inequalities between parameters of CARDAMOM's model 1100, after Bloom & Williams (2015).
-CONSTRAINTS = (
-    _slower(
-        "litter_faster_than_woody_debris",
-        "Litter decomposes faster than woody debris (CARDAMOM source, after Bloom & Williams 2015).",
-        "woody_debris_turnover",
-        "litter_turnover",
-    ),
-    _slower(
-        "woody_debris_faster_than_soil",
-        "Woody debris decomposes faster than soil organic matter (CARDAMOM source, after Bloom & Williams 2015).",
-        "soil_turnover",
-        "woody_debris_turnover",
-    ),
-    _slower(
-        "roots_faster_than_wood",
-        "Fine roots turn over faster than wood (CARDAMOM source).",
-        "wood_turnover",
-        "root_turnover",
-    ),
-    _slower(
-        "roots_respire_more_than_wood",
-        "Maintenance of roots costs more than that of wood (CARDAMOM source).",
-        "wood_maintenance_rate",
-        "root_maintenance_rate",
-    ),
-    _slower(
-        "leaves_burn_best",
-        "Fire burns leaves more completely than wood (CARDAMOM source).",
-        "ligneous_combustion_completeness",
-        "foliar_combustion_completeness",
-    ),
-    _slower(
-        "death_drier_than_stress",
-        "Plants die of drought at a larger suction than that at which they close stomata (CARDAMOM source).",
-        "stress_suction",
-        "mortality_suction",
-    ),
-)
 
 
 def _snowfall(series: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -27,7 +27,7 @@ from typing import Annotated, Any, NamedTuple
 import pytensor.tensor as pt
 
 from lsm_bayes.declare import Budget, Coordinates, DateShift, DerivedForcing, Equilibrium, Parameter, Prior, ProcessModel
-from lsm_bayes.land import dalec_cdea
+from lsm_bayes.land import dalec_811, dalec_cdea, dalec_constraints
 from lsm_bayes.processes import (
     acm,
     cdea_phenology,
@@ -370,6 +370,10 @@ _DECLARED: dict[str, Any] = {
     "date_shifts": (
         DateShift("leaf_fall_day", ("leaf_lifespan", "leaf_fall_period"), dalec_cdea.leaf_fall_shift),
         DateShift("leaf_onset_day", ("labile_lifespan", "labile_release_period"), leaf_onset_shift),
+    ),
+    "constraints": (
+        *dalec_constraints.on_parameters(dalec_811.warmth),
+        *dalec_constraints.on_run(State, dalec_811.warmth, dalec_constraints.WITHOUT_FIRE, limited=True),
     ),
     "folded": ("step_length", "mean_air_temperature", "mean_precipitation"),
     "derived_forcing": (DerivedForcing(reference_climate.NAMES, reference_climate.NEEDS, reference_climate.reference_climate),),

@@ -30,8 +30,10 @@ LEAVES_TO_ROOTS = 5.0
 ONE_SD = 2.0  # the same ratio where it is graded
 LEAST_WATER = 1e-3  # mm
 
+Gains = Mapping[str, tuple[str | None, tuple[str, ...]]]
+
 # Gains of a pool: the share of GPP that is allocated to it, and fluxes.
-CARBON_GAINS: dict[str, tuple[str | None, tuple[str, ...]]] = {
+CARBON_GAINS: Gains = {
     "labile": ("labile", ()),
     "foliage": ("foliage", ("labile_release",)),
     "root": ("roots", ()),
@@ -39,10 +41,16 @@ CARBON_GAINS: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "litter": (None, ("leaf_litterfall", "root_litterfall", "fire_labile_to_litter", "fire_foliage_to_litter", "fire_root_to_litter")),
     "soil": (None, ("wood_litterfall", "litter_decomposition", "fire_wood_to_soil", "fire_litter_to_soil")),
 }
+WITHOUT_FIRE: Gains = {
+    pool: (share, tuple(n for n in fluxes if not n.startswith("fire"))) for pool, (share, fluxes) in CARBON_GAINS.items()
+}
+WITHOUT_LABILE: Gains = {
+    pool: (share, tuple(n for n in fluxes if n != "labile_release")) for pool, (share, fluxes) in WITHOUT_FIRE.items() if pool != "labile"
+}
 
 
 def _allocation(p: Any) -> cdea_pools.Allocation:
-    return cdea_pools.allocation(p.f_auto, p.f_foliage, p.f_labile, p.f_roots)
+    return cdea_pools.allocation(p.f_auto, p.f_foliage, getattr(p, "f_labile", 0.0), p.f_roots)
 
 
 def litter_faster_than_soil(means: Mapping[str, Any], p: Any) -> Any:
@@ -56,7 +64,9 @@ def decomposition_faster_than_soil(means: Mapping[str, Any], p: Any) -> Any:
 
 
 def wood_outlives_leaves(means: Mapping[str, Any], p: Any) -> Any:
-    """Return the margin of constraint 3."""
+    """Return the margin of constraint 3, for leaves with a lifespan or with a rate of loss."""
+    if hasattr(p, "foliage_turnover"):
+        return ecological_constraints.slower(p.wood_turnover, p.foliage_turnover)
     return ecological_constraints.wood_outlives_leaves(p.wood_turnover, p.leaf_lifespan)
 
 
@@ -81,8 +91,8 @@ def leaves_burn_better_than_soil(means: Mapping[str, Any], p: Any) -> Any:
     return ecological_constraints.slower(p.soil_combustion_completeness, p.foliar_combustion_completeness)
 
 
-def _balance(pool: str, means: Mapping[str, Any], p: Any, run: Mapping[str, Any]) -> pool_dynamics.Balance:
-    share, fluxes = CARBON_GAINS[pool]
+def _balance(gains: Gains, pool: str, means: Mapping[str, Any], p: Any, run: Mapping[str, Any]) -> pool_dynamics.Balance:
+    share, fluxes = gains[pool]
     gained = sum((run[n].mean(axis=-1) for n in fluxes), start=0.0)
     if share is not None:
         gained = gained + getattr(_allocation(p), share) * run["gpp"].mean(axis=-1)
@@ -237,7 +247,9 @@ def _steady(pool: str, words: str, number: str, needs: tuple[str, ...], found: _
     ]
 
 
-def on_run(state: type, warmth: Callable[[Mapping[str, Any], Any], Any]) -> tuple[Constraint, ...]:
+def on_run(
+    state: type, warmth: Callable[[Mapping[str, Any], Any], Any], gains: Gains = CARBON_GAINS, *, limited: bool = False
+) -> tuple[Constraint, ...]:
     """Declare the constraints on a run.
 
     Parameters
@@ -246,6 +258,10 @@ def on_run(state: type, warmth: Callable[[Mapping[str, Any], Any], Any]) -> tupl
         Pools of the model; the upper bound of an initial pool bounds its mean.
     warmth : callable
         As in `on_parameters`.
+    gains : mapping
+        Carbon pools, each with the share of GPP that is allocated to it and the fluxes into it.
+    limited : bool
+        The model itself keeps its pools within bounds: water, whose balance the bounds decide, and the bounds are no constraints.
 
     Returns
     -------
@@ -253,7 +269,7 @@ def on_run(state: type, warmth: Callable[[Mapping[str, Any], Any], Any]) -> tupl
         Of all sets, with the numbers of the source in their descriptions.
     """
     hints = get_type_hints(state, include_extras=True)
-    upper = {n: hints[n].__metadata__[0].bounds[1] for n in state._fields}  # type: ignore[attr-defined]
+    upper = {} if limited else {n: hints[n].__metadata__[0].bounds[1] for n in state._fields}  # type: ignore[attr-defined]
     ratio = f"Mean leaf carbon is between a fifth and {LEAVES_TO_ROOTS:g} times mean root carbon (Bloom & Williams 2015, constraint 6)."
     found = [
         Constraint(
@@ -266,9 +282,11 @@ def on_run(state: type, warmth: Callable[[Mapping[str, Any], Any], Any]) -> tupl
         )
     ]
     for number, pool in enumerate(cdea_pools.POOLS, start=7):
-        share, fluxes = CARBON_GAINS[pool]
+        if pool not in gains:
+            continue
+        share, fluxes = gains[pool]
         needs = (f"{pool}_carbon", *fluxes, *(("gpp",) if share else ()))
-        found += _steady(pool, f"The {pool} pool", str(number), needs, partial(_balance, pool))
+        found += _steady(pool, f"The {pool} pool", str(number), needs, partial(_balance, gains, pool))
     if "plant_available_water" in upper:
         needs = ("plant_available_water", "infiltration")
         found += _steady("available_water", "Plant-available water", "13", needs, _available_water)
@@ -284,7 +302,7 @@ def on_run(state: type, warmth: Callable[[Mapping[str, Any], Any], Any]) -> tupl
             says = f"{pool.replace('_', ' ').capitalize()} is never negative (CARDAMOM, constraint 36 and following)."
             found.append(Constraint(f"{pool}_not_overdrawn", says, partial(_not_overdrawn, pool), (pool,), (*CARDAMOM, "bloom2015")))
     published = "(Bloom & Williams 2015, constraint {})."
-    for pool in cdea_pools.POOLS:
+    for pool in gains:
         name = f"{pool}_carbon"
         grows = f"The {pool} pool grows by less than {GROWTH:.0%} of its first year's mean a year {published.format(7)}"
         lasts = f"The {pool} pool does not decay with a half-life below the length of the run {published.format(8)}"

@@ -19,6 +19,7 @@ from typing import Annotated, Any, NamedTuple
 import pytensor.tensor as pt
 
 from lsm_bayes.declare import Budget, Equilibrium, Parameter, ProcessModel
+from lsm_bayes.land import dalec_constraints
 from lsm_bayes.processes import acm, cdea_pools, turnover
 
 LEAST_LEAF_AREA = 0.1  # m2 m-2
@@ -195,6 +196,24 @@ def equilibrium(means: Mapping[str, Any], p: Any) -> dict[str, Any]:
     return cdea_pools.balanced(means["gpp"], means["temperature_factor"], _allocation(p), p)
 
 
+def warmth(means: Mapping[str, Any], p: Any) -> Any:
+    """Return the factor of decomposition at the mean temperature.
+
+    Parameters
+    ----------
+    means : mapping
+        Mean forcing.
+    p : Parameters
+        Parameters.
+
+    Returns
+    -------
+    tensor
+        Dimensionless, as in the step.
+    """
+    return 0.5 * pt.exp(p.temperature_exponent * 0.5 * (means["air_temperature_max"] + means["air_temperature_min"]))
+
+
 def variant(seen: Callable[[Any, Any], Any], name: str, title: str) -> ProcessModel:
     """Declare the model with another leaf area that photosynthesis sees.
 
@@ -225,6 +244,10 @@ def variant(seen: Callable[[Any, Any], Any], name: str, title: str) -> ProcessMo
         ),
         budgets={"carbon": Budget(State._fields, ("gpp",), ("reco",))},
         equilibrium=Equilibrium(("gpp", "temperature_factor"), equilibrium),
+        constraints=(
+            *dalec_constraints.on_parameters(warmth),
+            *dalec_constraints.on_run(State, warmth, dalec_constraints.WITHOUT_LABILE),
+        ),
     )
 
 

@@ -366,16 +366,5 @@ def test_the_dead_pools_settle_at_their_equilibrium() -> None:
     assert pools["woody_debris_carbon"] * p.woody_debris_turnover * factor == pytest.approx(0.3)
 
 
-def test_constraints_hold_at_the_defaults_and_fail_where_they_should() -> None:
-    def margins(**changes: float) -> dict[str, float]:
-        p = Parameters(**({n: v for n, v in SPECIFIED.items() if n in Parameters._fields} | changes))
-        return dict(zip([c.name for c in DALEC_1100.constraints], numbers(*(c.margin({}, p) for c in DALEC_1100.constraints)), strict=True))
-
-    assert all(margin > 0 for margin in margins().values())
-    assert margins(mortality_suction=0.75)["death_drier_than_stress"] == pytest.approx(-np.log(2))
-    assert margins(soil_turnover=0.01)["woody_debris_faster_than_soil"] == pytest.approx(-np.log(10))
-    assert margins(wood_maintenance_rate=0.002)["roots_respire_more_than_wood"] == pytest.approx(-np.log(2))
-
-
 def test_every_parameter_of_the_source_has_one_of_ours() -> None:
     assert sorted(PARAMETERS.values()) == sorted((*Parameters._fields, *State._fields))
