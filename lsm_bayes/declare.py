@@ -151,7 +151,28 @@ def _fields(owner: type) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-def _checked_parameters(model: str, role: str, owner: type) -> dict[str, tuple[Parameter, float]]:
+def checked_parameters(model: str, role: str, owner: type) -> dict[str, tuple[Parameter, float]]:
+    """Read and check the declaration of parameters.
+
+    Parameters
+    ----------
+    model, role : str
+        What they belong to and what they are, for messages.
+    owner : NamedTuple class
+        With fields ``Annotated[float, Parameter(...)] = default``.
+
+    Returns
+    -------
+    dict of str to (Parameter, float)
+        Declaration and default of each.
+
+    Raises
+    ------
+    TypeError
+        When it is no NamedTuple class, or a field has no declaration.
+    ValueError
+        For a missing default or description, and for units, bounds, levels and priors that make no sense.
+    """
     found: dict[str, tuple[Parameter, float]] = {}
     for name, (declared, default) in _fields(owner).items():
         where = f"{model}: {role} {name!r}"
@@ -426,13 +447,13 @@ class ProcessModel:
     @property
     def parameter_table(self) -> dict[str, tuple[Parameter, float]]:
         """Parameters by name: declaration and default."""
-        return _checked_parameters(self.name, "parameter", self.parameters)
+        return checked_parameters(self.name, "parameter", self.parameters)
 
     @property
     def state_parameters(self) -> dict[str, tuple[Parameter, float]]:
         """Initial values of the states by name: declaration and default; fast states behind slow ones."""
-        found = _checked_parameters(self.name, "state", self.state)
-        return found | (_checked_parameters(self.name, "fast state", self.nested.state) if self.nested else {})
+        found = checked_parameters(self.name, "state", self.state)
+        return found | (checked_parameters(self.name, "fast state", self.nested.state) if self.nested else {})
 
     @property
     def calibrated(self) -> dict[str, tuple[Parameter, float]]:

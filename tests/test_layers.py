@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 SIMULATION = ("graphs", "lane_math", "declare", "kernels", "programs", "nested", "entries", "trajectory", "forcing", "simulation")
 # From the bottom up: a part may import what stands before it, and itself.
 ORDER = (
-    {"vocabulary", "lane_math", "leaps"},
+    {"vocabulary", "lane_math", "leaps", "signature"},
     {"graphs", "datasets"},
     {"declare", "kernels"},
     {"programs", "disturbance"},
@@ -37,6 +37,7 @@ SPECIAL = {
     "land": {"processes", "declare", "vocabulary"},
     "datasets": {"vocabulary"},
     "testing": {"oracles", "land", "vocabulary", *SIMULATION},
+    "testing_operators": {"oracles", "observations", "calibration", "vocabulary", *SIMULATION},
     "oracles": {"vocabulary", *SIMULATION},
 }
 # Process models are looked up by name from here; the layers between take them as arguments.

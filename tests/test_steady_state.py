@@ -50,9 +50,9 @@ def year_of(model: ProcessModel, days: int = 365) -> tuple[dict[str, np.ndarray]
 class Case:
     """A model with forcing, its solver with a gradient, and a cycle of it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, changes: Mapping[str, float] | None = None) -> None:
         self.model = land.get(name)
-        self.values = defaults(self.model) | CASES[name]
+        self.values = defaults(self.model) | (CASES[name] if changes is None else changes)
         varying, folded = year_of(self.model)
         self.solver, self.rows = solver_of(self.model, folded)
         (self.column,) = columns_of(self.solver.program, varying)

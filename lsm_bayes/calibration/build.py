@@ -11,18 +11,18 @@ import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
 
-from lsm_bayes import observations
 from lsm_bayes.calibration.card import card
 from lsm_bayes.calibration.choices import Calibration, Constraints, SiteRecord
 from lsm_bayes.calibration.constraints import add_constraints, add_run_constraints, needs_of
 from lsm_bayes.calibration.initial import Free, Initial, NearEquilibrium, initial_of, near_equilibrium
+from lsm_bayes.calibration.operators import check_inputs, observed_series, simulated_inputs
 from lsm_bayes.calibration.pooling import Groups, Pooling, pooling_of
 from lsm_bayes.calibration.predict import calibration_of
 from lsm_bayes.calibration.spin_up import add_pools
-from lsm_bayes.calibration.streams import Stream, prepare
+from lsm_bayes.calibration.streams import Stream, declared_parameters, prepare
 from lsm_bayes.calibration.table import Table, add_parameters
 from lsm_bayes.datasets import validate
-from lsm_bayes.declare import Prior, ProcessModel
+from lsm_bayes.declare import Parameter, Prior, ProcessModel
 from lsm_bayes.errors.model import add_likelihood
 from lsm_bayes.forcing import Forcing, forcing_arrays, whole_years
 from lsm_bayes.observations.aggregation import combined
@@ -139,28 +139,30 @@ def build_model(
     wanted = [Stream(s) if isinstance(s, str) else s for s in streams]
     if not wanted and constraints is None:
         raise ValueError("no stream to fit; give at least one, such as 'nee', or constraints for a prior that knows them")
+    declared = declared_parameters(model, wanted)
     for name in {**(priors or {}), **(fixed or {})}:
-        if name not in model.calibrated:
-            raise KeyError(f"{model.name}: {unknown('parameter or initial state', name, model.calibrated)}")
+        if name not in declared:
+            raise KeyError(f"{model.name}: {unknown('parameter or initial state', name, declared)}")
     choice = Constraints(constraints) if isinstance(constraints, int | float) else constraints
     if choice is not None:
         choice.chosen(model)
     records = _records(model, data, wanted, sites, training, withheld_years)
+    check_inputs(model, wanted, records)
     names = [r.name for r in records]
     types = [str(r.data["pft"].item()) if "pft" in r.data.coords or "pft" in r.data else "unknown" for r in records]
     pfts = sorted(set(types))
     groups = Groups(names, pfts, np.array([pfts.index(t) for t in types]))
     prepared = [prepare(s, [r.data for r in records], names, [r.training for r in records]) for s in wanted]
     named = initial if isinstance(initial, Mapping) else {}
-    still = _declared_fixed(model, {**(priors or {}), **named}) | dict(fixed or {})
+    still = _declared_fixed(declared, {**(priors or {}), **named}) | dict(fixed or {})
     calibration = Calibration(
         model,
         records,
         groups,
         prepared,
-        pooling_of(model, pooling or {}),
+        pooling_of(model.name, declared, pooling or {}),
         initial_of(model, initial or {}, tuple(still), held_states(model, None)),
-        _site_priors(model, priors or {}, names),
+        _site_priors(declared, priors or {}, names),
         still,
         choice,
     )
@@ -174,8 +176,8 @@ def build_model(
     return built
 
 
-def _declared_fixed(model: ProcessModel, chosen: Mapping[str, Any]) -> dict[str, float]:
-    return {n: default for n, (declared, default) in model.calibrated.items() if declared.fixed and n not in chosen}
+def _declared_fixed(declared: Mapping[str, tuple[Parameter, float]], chosen: Mapping[str, Any]) -> dict[str, float]:
+    return {n: default for n, (d, default) in declared.items() if d.fixed and n not in chosen}
 
 
 def prior_model(model: pm.Model) -> pm.Model:
@@ -206,10 +208,10 @@ def prior_model(model: pm.Model) -> pm.Model:
 
 
 def _site_priors(
-    model: ProcessModel, given: Mapping[str, Prior | Mapping[str, Prior]], sites: Sequence[str]
+    table: Mapping[str, tuple[Parameter, float]], given: Mapping[str, Prior | Mapping[str, Prior]], sites: Sequence[str]
 ) -> dict[str, Prior | list[Prior]]:
     found: dict[str, Prior | list[Prior]] = {}
-    for name, (declared, _) in model.calibrated.items():
+    for name, (declared, _) in table.items():
         choice = given.get(name, declared.prior)
         if isinstance(choice, Prior):
             found[name] = choice
@@ -242,14 +244,13 @@ def add_parameters_and_streams(c: Calibration) -> None:
         if name not in c.fixed and not isinstance(c.initial[name], Free):
             value = table.get(name)
             pm.Deterministic(name, value if c.site_dim else value[0], dims=c.site_dim)
-    operators = {p.name: observations.get(p.name) for p in c.streams}
-    wanted = {i for o in operators.values() for i in o.inputs} | needs_of(c)
+    wanted = {i for p in c.streams for i in simulated_inputs(c.process_model, p.operator)} | needs_of(c)
     runs = _run(c, table, sorted(wanted)) if wanted else []
     if needs_of(c):
         add_run_constraints(c, table, list(_by_length(c).values()), runs)
     offsets = _offsets(c)
     for p in c.streams:
-        pieces = [operators[p.name].function(run).ravel() for run in runs]
+        pieces = [observed_series(c, p, run, table, members).ravel() for run, members in zip(runs, _by_length(c).values(), strict=True)]
         series = pt.concatenate(pieces) if len(pieces) > 1 else pieces[0]
         add_likelihood(p.name, p.stream.error_model, combined(p.fitted, offsets).mean(series), p.series, c.site_dim)
 

@@ -27,7 +27,7 @@ def card(c: Calibration) -> dict[str, Any]:
     periods = [(r.forcing.time[r.training][[0, -1]], r.forcing.time[~r.training]) for r in c.records]
     withheld = [w for _, w in periods if w.size]
     parameters = {}
-    for name, (declared, default) in model.calibrated.items():
+    for name, (declared, default) in c.declared.items():
         prior = c.priors[name]
         choice = c.initial.get(name, Free())
         shown = describe(declared, prior if isinstance(prior, Prior) else prior[0]) if isinstance(choice, Free) else choice.describe()
@@ -49,7 +49,8 @@ def card(c: Calibration) -> dict[str, Any]:
         "streams": {
             p.name: {
                 "period": p.stream.period,
-                "operator": p.name,
+                "operator": p.operator.name,
+                "operator_citation": p.operator.citation,
                 "error_model": p.stream.error_model.describe(),
                 "observations": int(sum(a.time.size for a in p.fitted)),
                 "reference_sd": [round(s.reference, 6) for s in p.series],
@@ -74,7 +75,7 @@ def card(c: Calibration) -> dict[str, Any]:
 
 def _bounds(c: Calibration, name: str) -> list[float]:
     """Bounds that hold: one period around the centre for a date, which may be shifted against the day that its prior is about."""
-    declared, prior = c.process_model.calibrated[name][0], c.priors[name]
+    declared, prior = c.declared[name][0], c.priors[name]
     if declared.period is not None and isinstance(prior, Prior):
         if prior.distribution == "normal" and prior.centre is not None:
             return [prior.centre - 0.5 * declared.period, prior.centre + 0.5 * declared.period]

@@ -7,8 +7,8 @@ import xarray as xr
 
 from lsm_bayes.calibration.initial import Initial
 from lsm_bayes.calibration.pooling import Groups, Pooling
-from lsm_bayes.calibration.streams import PreparedStream
-from lsm_bayes.declare import Constraint, Prior, ProcessModel
+from lsm_bayes.calibration.streams import PreparedStream, declared_parameters
+from lsm_bayes.declare import Constraint, Parameter, Prior, ProcessModel
 from lsm_bayes.forcing import Forcing
 from lsm_bayes.vocabulary import unknown
 
@@ -139,6 +139,11 @@ class Calibration:
     priors: dict[str, Prior | list[Prior]]
     fixed: dict[str, float]
     constraints: Constraints | None = None
+
+    @property
+    def declared(self) -> dict[str, tuple[Parameter, float]]:
+        """Everything that can be calibrated, with defaults: of the process model and, as ``<stream>_<name>``, of observation operators."""
+        return declared_parameters(self.process_model, [p.stream for p in self.streams])
 
     @property
     def site_dim(self) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from lsm_bayes.declare import ProcessModel
+from lsm_bayes.declare import Parameter
 from lsm_bayes.vocabulary import unknown
 
 OVER = ("site", "pft")
@@ -170,13 +170,16 @@ class Groups:
         return pooling.over if self.several and pooling.kind != "complete" else None
 
 
-def pooling_of(model: ProcessModel, choices: Mapping[str, Pooling]) -> dict[str, Pooling]:
+def pooling_of(model: str, declared: Mapping[str, tuple[Parameter, float]], choices: Mapping[str, Pooling]) -> dict[str, Pooling]:
     """Complete the choices of the user by the declared levels.
 
     Parameters
     ----------
-    model : ProcessModel
-        The model: level ``global`` means complete pooling, ``pft`` one value for each type, ``site`` one for each site.
+    model : str
+        Name of the process model, for messages.
+    declared : mapping of str to (Parameter, float)
+        Everything that can be calibrated: level ``global`` means complete pooling, ``pft`` one value for each type, ``site`` one for each
+        site.
     choices : mapping of str to Pooling
         By parameter or initial pool.
 
@@ -193,14 +196,14 @@ def pooling_of(model: ProcessModel, choices: Mapping[str, Pooling]) -> dict[str,
         When a value is not a `Pooling`.
     """
     for name, choice in choices.items():
-        if name not in model.calibrated:
-            raise KeyError(f"{model.name}: {unknown('parameter or initial state', name, model.calibrated)}")
+        if name not in declared:
+            raise KeyError(f"{model}: {unknown('parameter or initial state', name, declared)}")
         if not isinstance(choice, Pooling):
             raise TypeError(
                 f"pooling of {name!r}: got {choice!r}; use complete(), none('site'), none('pft') or partial('site', within='pft')"
             )
     by_level = {"global": Pooling("complete"), "pft": Pooling("none", "pft"), "site": Pooling("none", "site")}
-    return {name: choices.get(name, by_level[declared.level]) for name, (declared, _) in model.calibrated.items()}
+    return {name: choices.get(name, by_level[d.level]) for name, (d, _) in declared.items()}
 
 
 def add_coordinates(names: Sequence[str], pooling: Mapping[str, Pooling], groups: Groups) -> list[tuple[list[str], Pooling, Any]]:

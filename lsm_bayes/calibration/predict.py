@@ -8,9 +8,9 @@ import pandas as pd
 import pymc as pm
 import xarray as xr
 
-from lsm_bayes import observations
 from lsm_bayes.calibration.choices import Calibration, SiteRecord
-from lsm_bayes.calibration.streams import PreparedStream
+from lsm_bayes.calibration.operators import predicted_series, simulated_inputs
+from lsm_bayes.calibration.streams import PreparedStream, parameter_name
 from lsm_bayes.errors.model import simulate_errors
 from lsm_bayes.simulation import simulate
 
@@ -60,7 +60,7 @@ def parameters_at(c: Calibration, posterior: xr.Dataset, site: int) -> dict[str,
         (chain, draw), or a number for fixed ones.
     """
     found: dict[str, Any] = {}
-    for name in c.process_model.calibrated:
+    for name in c.declared:
         if name in c.fixed:
             found[name] = c.fixed[name]
             continue
@@ -112,10 +112,11 @@ def predict(model: pm.Model, tree: xr.DataTree, *, draws: int = 400, seed: int =
         "budget": [],
     }
     for i, record in enumerate(c.records):
-        run = _site_run(c, record, parameters_at(c, thinned, i))
+        parameters = parameters_at(c, thinned, i)
+        run = _site_run(c, record, parameters)
         predicted, observed, constant = [], [], []
         for p in c.streams:
-            a, b, d = _stream(c, p, i, record, run, thinned, rng)
+            a, b, d = _stream(c, p, i, record, run, parameters, thinned, rng)
             predicted.append(a)
             observed.append(b)
             constant.append(d)
@@ -138,25 +139,30 @@ def _booleans(data: xr.Dataset) -> xr.Dataset:
 
 
 def _site_run(c: Calibration, record: SiteRecord, parameters: Mapping[str, Any]) -> xr.Dataset:
-    wanted = {i for p in c.streams for i in observations.get(p.name).inputs}
     model = c.process_model
+    wanted = {i for p in c.streams for i in simulated_inputs(model, p.operator)}
     budget = model.budgets.get("carbon")
     if budget is not None:
         wanted |= {*budget.stock, *budget.gain, *budget.loss, *(n for n in DIAGNOSED if n in model.flux_quantities)}
-    return simulate(model, record.data, parameters, outputs=sorted(wanted))
+    return simulate(model, record.data, {n: v for n, v in parameters.items() if n in model.calibrated}, outputs=sorted(wanted))
 
 
 def _stream(
-    c: Calibration, p: PreparedStream, i: int, record: SiteRecord, run: xr.Dataset, thinned: xr.Dataset, rng: np.random.Generator
+    c: Calibration,
+    p: PreparedStream,
+    i: int,
+    record: SiteRecord,
+    run: xr.Dataset,
+    parameters: Mapping[str, Any],
+    thinned: xr.Dataset,
+    rng: np.random.Generator,
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
-    operator = observations.get(p.name)
-    order = ("chain", "draw", "time")
-    series = operator.function({n: run[n].transpose(*order).values for n in operator.inputs})
+    series = predicted_series(c, p, record, run, parameters)
     whole = p.whole[i]
     mean = whole.mean(series)
     shape = mean.shape
     flat = mean.reshape(-1, shape[-1])
-    draws = _error_draws(p.name, thinned, i)
+    draws = _error_draws(p, thinned, i)
     start = sum(s.years[1] for s in p.series[:i]) * 12
     gain, systematic, random = simulate_errors(
         rng, p.stream.error_model, p.name, draws, p.series[i], whole.time, whole.gap, p.uncertainties[i], start
@@ -181,10 +187,10 @@ def _stream(
     return predicted, observed, constant
 
 
-def _error_draws(stream: str, thinned: xr.Dataset, site: int) -> dict[str, np.ndarray]:
-    found = {}
+def _error_draws(p: PreparedStream, thinned: xr.Dataset, site: int) -> dict[str, np.ndarray]:
+    found, own = {}, {parameter_name(p.name, n) for n in p.operator.parameter_table}
     for name in thinned.data_vars:
-        if str(name).startswith(f"{stream}_") and not str(name).endswith("_z"):
+        if str(name).startswith(f"{p.name}_") and not str(name).endswith("_z") and name not in own:
             v = thinned[name]
             if "site" in v.dims:
                 v = v.isel(site=site)

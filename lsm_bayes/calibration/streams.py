@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from lsm_bayes import observations
+from lsm_bayes.declare import Parameter, ProcessModel
 from lsm_bayes.errors.model import ErrorModel, Scale, SiteSeries, site_series
+from lsm_bayes.observations import ObservationOperator
 from lsm_bayes.observations.aggregation import Aggregation, aggregation
 from lsm_bayes.vocabulary import parse_unit, quantity
 
@@ -22,19 +25,45 @@ class Stream:
     Parameters
     ----------
     quantity : str
-        Variable of the data and name of the observation operator, such as ``"nee"``.
+        What is observed, by its name in the vocabulary, such as ``"nee"``: the variable of the data and the observation operator, unless
+        others are named.
     period : {"day", "week", "month", "year"}
         Averaging period; ``"day"`` uses every observed day.
     error : ErrorModel, optional
         Likelihood; the default of a flux, or of leaf area for ``"lai"``.
     uncertainty : float, optional
         Standard deviation of the random error in the unit of the stream, where the data state none.
+    operator : str or ObservationOperator, optional
+        Where there are several for the quantity, or one of your own.
+    variable : str, optional
+        Variable of the data, and name of the stream, where it is not the quantity: leaf area of a second instrument.
     """
 
     quantity: str
     period: Literal["day", "week", "month", "year"] = "day"
     error: ErrorModel | None = None
     uncertainty: float | None = None
+    operator: str | ObservationOperator | None = None
+    variable: str | None = None
+
+    def __post_init__(self) -> None:
+        found = self.observation_operator
+        if found.quantity != quantity(self.quantity).name:
+            raise ValueError(
+                f"stream {self.name!r}: the operator {found.name!r} gives {found.quantity!r}, not {self.quantity!r}; for that there are "
+                f"{', '.join(n for n in observations.available() if observations.get(n).quantity == self.quantity) or 'none'}"
+            )
+
+    @property
+    def name(self) -> str:
+        """Name of the stream."""
+        return self.variable or self.quantity
+
+    @property
+    def observation_operator(self) -> ObservationOperator:
+        """The operator in use."""
+        chosen = self.operator or self.quantity
+        return chosen if isinstance(chosen, ObservationOperator) else observations.get(chosen)
 
     @property
     def error_model(self) -> ErrorModel:
@@ -66,7 +95,58 @@ class PreparedStream:
     @property
     def name(self) -> str:
         """Name of the stream."""
-        return self.stream.quantity
+        return self.stream.name
+
+    @property
+    def operator(self) -> ObservationOperator:
+        """The observation operator."""
+        return self.stream.observation_operator
+
+
+def parameter_name(stream: str, name: str) -> str:
+    """Name of a parameter of an observation operator in a calibration.
+
+    Parameters
+    ----------
+    stream, name : str
+        Stream, and name in the operator's declaration.
+
+    Returns
+    -------
+    str
+        ``<stream>_<name>``.
+    """
+    return f"{stream}_{name}"
+
+
+def declared_parameters(model: ProcessModel, streams: Sequence[Stream]) -> dict[str, tuple[Parameter, float]]:
+    """Return everything that can be calibrated: parameters and initial pools of the process model, parameters of observation operators.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The land model.
+    streams : sequence of Stream
+        What is fitted.
+
+    Returns
+    -------
+    dict of str to (Parameter, float)
+        Declaration and default.
+
+    Raises
+    ------
+    ValueError
+        When two have the same name.
+    """
+    found = dict(model.calibrated)
+    for stream in streams:
+        for name, declared in stream.observation_operator.parameter_table.items():
+            full = parameter_name(stream.name, name)
+            if full in found:
+                raise ValueError(f"parameter {full!r} of the operator of stream {stream.name!r} exists already; give Stream(variable=...)")
+            found[full] = declared
+    return found
 
 
 def _mean_uncertainty(a: Aggregation, sd: np.ndarray) -> np.ndarray:
@@ -82,7 +162,7 @@ def _in_unit(data: xr.Dataset, name: str, quantity_name: str) -> np.ndarray:
     """Values of a variable; its unit has to be that of the vocabulary, because priors and reports are in it."""
     wanted = quantity(quantity_name).unit
     # An uncertainty that came out of arithmetic has lost its unit; it is that of its stream.
-    found = data[name].attrs.get("units", wanted if name != quantity_name else None)
+    found = data[name].attrs.get("units", wanted if name.endswith("_uncertainty") else None)
     if found is None or (found != wanted and parse_unit(str(found)) != parse_unit(wanted)):
         raise ValueError(
             f"{name!r} has units {found!r} where {wanted!r} is needed; convert it with lsm_bayes.vocabulary.convert, or read it with "
@@ -92,13 +172,13 @@ def _in_unit(data: xr.Dataset, name: str, quantity_name: str) -> np.ndarray:
 
 
 def _stated(stream: Stream, data: xr.Dataset, site: str | None, observed: np.ndarray) -> np.ndarray:
-    name = f"{stream.quantity}_uncertainty"
+    name = f"{stream.name}_uncertainty"
     if stream.uncertainty is not None:
         return np.full(observed.size, stream.uncertainty)
     if name not in data or not np.isfinite(data[name].values[observed]).any():
         where = f" at {site}" if site else ""
         raise ValueError(
-            f"stream {stream.quantity!r} has no uncertainty{where}: the data have no finite {name!r}. "
+            f"stream {stream.name!r} has no uncertainty{where}: the data have no finite {name!r}. "
             f"Give Stream({stream.quantity!r}, uncertainty=...) in the "
             "unit of the stream, or estimate it with lsm_bayes.datasets"
         )
@@ -135,17 +215,15 @@ def prepare(stream: Stream, sites: Sequence[xr.Dataset], names: Sequence[str], t
     """
     fitted, whole, series, values, uncertainties = [], [], [], [], []
     for data, name, train in zip(sites, names, training, strict=True):
-        if stream.quantity not in data:
-            raise KeyError(
-                f"stream {stream.quantity!r} is not in the data of {name}; they have {', '.join(sorted(map(str, data.data_vars)))}"
-            )
-        observed_values = _in_unit(data, stream.quantity, stream.quantity)
+        if stream.name not in data:
+            raise KeyError(f"stream {stream.name!r} is not in the data of {name}; they have {', '.join(sorted(map(str, data.data_vars)))}")
+        observed_values = _in_unit(data, stream.name, stream.quantity)
         observed = np.isfinite(observed_values)
         time = pd.DatetimeIndex(data["time"].values)
         a = aggregation(time, observed & train, stream.period)
         if a.time.size < 3:
             raise ValueError(
-                f"stream {stream.quantity!r} at {name} has {int((observed & train).sum())} observed days and "
+                f"stream {stream.name!r} at {name} has {int((observed & train).sum())} observed days and "
                 f"{a.time.size} {stream.period} values in the training period {time[train][0]:%Y-%m-%d} to {time[train][-1]:%Y-%m-%d}; "
                 "leave the stream or the site out, or choose another period"
             )

@@ -71,7 +71,7 @@ def add_parameters(c: Calibration) -> Table:
         coordinates of pools near equilibrium.
     """
     model = c.process_model
-    free = [n for n in model.calibrated if n not in c.fixed and not is_derived(c.initial.get(n, Free()))]
+    free = [n for n in c.declared if n not in c.fixed and not is_derived(c.initial.get(n, Free()))]
     grouped = _grouped(c)
     shifts = {s.parameter: s for s in model.date_shifts}
     blocks: list[tuple[Sequence[str], Any]] = []
@@ -142,9 +142,9 @@ def _row_name(c: Calibration, name: str) -> str:
 def _physical(c: Calibration, names: Sequence[str], z: Any, pooling: Pooling) -> Any:
     """Map a block of standard normal coordinates to values, families of priors at once."""
     families: dict[str, list[int]] = {"log_uniform": [], "uniform": [], "same": [], "single": []}
-    limits = np.zeros((len(names), 3))
+    limits, declared_table = np.zeros((len(names), 3)), c.declared
     for i, name in enumerate(names):
-        declared, prior, choice = c.process_model.calibrated[name][0], c.priors[name], c.initial.get(name, Free())
+        declared, prior, choice = declared_table[name][0], c.priors[name], c.initial.get(name, Free())
         if isinstance(choice, NearEquilibrium):
             families["same"].append(i)
         elif isinstance(choice, InProportion):
@@ -180,7 +180,7 @@ def _physical(c: Calibration, names: Sequence[str], z: Any, pooling: Pooling) ->
 
 
 def _single(c: Calibration, name: str, z: Any, pooling: Pooling) -> Any:
-    declared, prior = c.process_model.calibrated[name][0], c.priors[name]
+    declared, prior = c.declared[name][0], c.priors[name]
     if isinstance(prior, Prior):
         return prior_maps.value(z, declared, prior)
     if pooling.over != "site":

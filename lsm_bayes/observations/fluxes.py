@@ -2,7 +2,7 @@
 
 from lsm_bayes.observations.operator import ObservationOperator
 
-NEE = ObservationOperator("nee", ("nee",), lambda s: s["nee"])
-NBE = ObservationOperator("nbe", ("nbe",), lambda s: s["nbe"])
-GPP = ObservationOperator("gpp", ("gpp",), lambda s: s["gpp"])
-RECO = ObservationOperator("reco", ("reco",), lambda s: s["reco"])
+NEE = ObservationOperator("nee", {"nee": (-50.0, 50.0)}, lambda s: s["nee"])
+NBE = ObservationOperator("nbe", {"nbe": (-50.0, 500.0)}, lambda s: s["nbe"])
+GPP = ObservationOperator("gpp", {"gpp": (0.0, 50.0)}, lambda s: s["gpp"])
+RECO = ObservationOperator("reco", {"reco": (0.0, 50.0)}, lambda s: s["reco"])

@@ -9,6 +9,7 @@ import pytensor
 import xarray as xr
 from pytensor.compile.mode import Mode
 from pytensor.graph.replace import graph_replace
+from towers import relative_gradient_error
 
 from lsm_bayes.calibration import Stream, build_model, none
 from lsm_bayes.declare import Parameter, Prior
@@ -16,20 +17,6 @@ from lsm_bayes.errors import ErrorModel
 from lsm_bayes.inference import Density
 from lsm_bayes.inference.compiled import flat_graph
 from lsm_bayes.trajectory import Trajectory, TrajectoryVJP
-
-
-def relative_gradient_error(density: Density, seed: int) -> float:
-    """Compare with central differences along random directions, extrapolated once."""
-    rng = np.random.default_rng(seed)
-    worst = 0.0
-    for position in density.prior_positions(3, rng):
-        value, gradient = density(position)
-        assert np.isfinite(value)
-        for _ in range(6):
-            direction = rng.normal(size=position.size)
-            slope = [(density(position + h * direction)[0] - density(position - h * direction)[0]) / (2 * h) for h in (2e-4, 1e-4)]
-            worst = max(worst, abs((4 * slope[1] - slope[0]) / 3 - gradient @ direction) / np.linalg.norm(gradient * direction))
-    return worst
 
 
 def test_gradient_of_one_site_equals_differences(one_site_density: Density) -> None:
