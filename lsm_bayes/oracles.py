@@ -11,7 +11,7 @@ from pytensor.link.vm import VMLinker
 
 from lsm_bayes.declare import Parameter, ProcessModel
 
-LEVELS = 6  # step sizes of the finite differences
+LEVELS = 8  # step sizes of the finite differences
 RATIO = 8.0  # of one to the next: few kinks lie within the smallest
 
 

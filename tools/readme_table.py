@@ -46,7 +46,9 @@ def model_table() -> str:
         papers = [(re.match(r".*?\(\d{4}\)", c) or re.match(r"[^,]*", c))[0] for c in model.citations]  # type: ignore[index]
         sizes = f"{len(model.parameter_table)} | {len(model.state_parameters)}"
         step = f"day, {model.nested.steps} inside" if model.nested else "any" if "step_length" in model.forcing_quantities else "day"
-        off = f"{max(references[name].values()):.0e}" if name in references else "worked numbers"
+        # Forms of a model that repeat its source are called by its name and a suffix.
+        found = [e for n, errors in references.items() if n == name or n.startswith(f"{name}_") for e in errors.values()]
+        off = f"{max(found):.0e}" if found else "worked numbers"
         speed = f"{speeds[name]['forward']:.0f}, {speeds[name]['gradient']:.0f}" if name in speeds else "–"
         rows.append(f"| `{name}` | {model.title} | {sizes} | {step} | {streams} | {water} | {off} | {speed} | {'; '.join(papers)} |")
     return "\n".join(rows)
