@@ -4,10 +4,11 @@ The public API, in the order in which it is used. Names are imported when they a
 
 Declare a land model
     `ProcessModel`, `Parameter`, `Prior`, `Quantity`, `Budget`, `Equilibrium`, `Coordinates`, `DateShift`, `Constraint`, `Nested`;
-    verify it with `check_process_model`.
+    verify it with `check_process_model`. `ObservationOperator` declares what an instrument sees, `check_observation_operator` verifies it.
 Find what there is
-    `land`, `models`, `datasets` and `observations`: each has ``available()``; ``land.get(name)`` is a process model,
-    ``models.get(name).build(data)`` a PyMC model, ``observations.get(name)`` an observation operator.
+    `land`, `models`, `datasets` and `observations`, each has ``available()``; ``land.get(name)`` is a process model,
+    ``models.get(name).build(data)`` a PyMC model, ``observations.get(name)`` an observation operator. `errors`
+    holds the terms that are added to an `ErrorModel`.
 Data
     `load` a data set by name; read files with `read_fluxnet`, `read_alma`, `from_xarray`; `NotAvailableError`.
 Run
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import lsm_bayes.models as models
-    from lsm_bayes import datasets, land, observations
+    from lsm_bayes import datasets, errors, land, observations
     from lsm_bayes.calibration import (
         AfterDisturbance,
         AtEquilibrium,
@@ -53,15 +54,17 @@ if TYPE_CHECKING:
     from lsm_bayes.inference import Density, find_modes, prior_starts, sample, sample_constrained_prior, sample_laplace, sample_prior
     from lsm_bayes.inference import load as load_result
     from lsm_bayes.inference import save as save_result
+    from lsm_bayes.observations import ObservationOperator
     from lsm_bayes.posterior import calibrate
     from lsm_bayes.report import write_report
     from lsm_bayes.simulation import simulate
     from lsm_bayes.steady_state import periodic_equilibrium
     from lsm_bayes.testing import check_process_model
+    from lsm_bayes.testing_operators import check_observation_operator
     from lsm_bayes.vocabulary import Quantity
 
 # Module to the names taken from it, with a colon and the name there where that is another. Subpackages are named by themselves.
-_SUBPACKAGES = ("datasets", "land", "models", "observations")
+_SUBPACKAGES = ("datasets", "errors", "land", "models", "observations")
 _NAMES = {
     "calibration": "AfterDisturbance AtEquilibrium Constraints Cycle Free InProportion NearEquilibrium Stream build_model complete "
     "date_prior none partial prior_model",
@@ -72,11 +75,13 @@ _NAMES = {
     "errors": "ErrorModel Scale",
     "inference": "Density find_modes load_result:load prior_starts sample sample_constrained_prior sample_laplace sample_prior "
     "save_result:save",
+    "observations": "ObservationOperator",
     "posterior": "calibrate",
     "report": "write_report",
     "simulation": "simulate",
     "steady_state": "periodic_equilibrium",
     "testing": "check_process_model",
+    "testing_operators": "check_observation_operator",
     "vocabulary": "Quantity",
 }
 _SOURCES = {name.partition(":")[0]: (module, name.rpartition(":")[2]) for module, names in _NAMES.items() for name in names.split()}
@@ -97,6 +102,7 @@ __all__ = [
     "NearEquilibrium",
     "Nested",
     "NotAvailableError",
+    "ObservationOperator",
     "Parameter",
     "Prior",
     "ProcessModel",
@@ -106,10 +112,12 @@ __all__ = [
     "build_model",
     "calibrate",
     "check",
+    "check_observation_operator",
     "check_process_model",
     "complete",
     "datasets",
     "date_prior",
+    "errors",
     "find_modes",
     "from_xarray",
     "land",

@@ -302,6 +302,7 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("soil_carbon_to_depth", _POOL, "carbon in soil organic matter down to the depth of sampling"),
         Quantity("soil_radiocarbon", "permille", "radiocarbon of soil organic matter as Delta 14C"),
         Quantity("respired_radiocarbon", "permille", "radiocarbon of respired CO2 as Delta 14C"),
+        Quantity("atmospheric_radiocarbon", "permille", "radiocarbon of atmospheric CO2 as Delta 14C"),
         Quantity("ring_width", "mm", "width of tree rings"),
         Quantity("ring_discrimination", "permille", "discrimination against carbon-13 in tree-ring cellulose"),
         Quantity("ring_oxygen_18", "permille", "oxygen-18 of tree-ring cellulose above that of standard mean ocean water"),

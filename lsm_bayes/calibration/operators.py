@@ -40,7 +40,7 @@ def check_inputs(model: ProcessModel, streams: Sequence[Stream], records: Sequen
                 continue
             for record in records:
                 where = f"stream {stream.name!r}: the operator {operator.name!r} reads {name!r}, which {model.name} does not simulate"
-                if name not in record.data and name not in record.data.coords:
+                if not _has(record, name):
                     raise KeyError(f"{where} and the data of {record.name} do not have; add it to the data, or choose another operator")
                 missing = int((~np.isfinite(_given(record, name))).sum())
                 if missing:
@@ -145,6 +145,13 @@ def _simulated(model: ProcessModel, name: str) -> bool:
     return name in model.flux_quantities or name in model.state_parameters
 
 
+def _has(record: SiteRecord, name: str) -> bool:
+    return name in record.data or name in record.data.coords or name in {**record.forcing.varying, **record.forcing.folded}
+
+
 def _given(record: SiteRecord, name: str) -> np.ndarray:
-    values = np.asarray(record.data[name].values, dtype=float)
+    if name in record.data or name in record.data.coords:
+        values = np.asarray(record.data[name].values, dtype=float)
+    else:  # clocks and what is made of other forcing
+        values = np.asarray({**record.forcing.varying, **record.forcing.folded}[name], dtype=float)
     return np.broadcast_to(values, record.training.shape)

@@ -11,7 +11,8 @@ import xarray as xr
 from lsm_bayes.calibration.choices import Calibration, SiteRecord
 from lsm_bayes.calibration.operators import predicted_series, simulated_inputs
 from lsm_bayes.calibration.streams import PreparedStream, parameter_name
-from lsm_bayes.errors.model import simulate_errors
+from lsm_bayes.errors.memory import effective_size
+from lsm_bayes.errors.model import correlation_at, simulate_errors
 from lsm_bayes.simulation import simulate
 
 # Fluxes that budgets and reports show where a model has them.
@@ -165,7 +166,7 @@ def _stream(
     draws = _error_draws(p, thinned, i)
     start = sum(s.years[1] for s in p.series[:i]) * 12
     gain, systematic, random = simulate_errors(
-        rng, p.stream.error_model, p.name, draws, p.series[i], whole.time, whole.gap, p.uncertainties[i], start
+        rng, p.stream.error_model, p.name, draws, p.series[i], whole.time, whole.gap, p.uncertainties[i], start, flat
     )
     simulated = (gain * flat + systematic + random).reshape(shape)
     axis = f"time_{p.name}"
@@ -180,8 +181,16 @@ def _stream(
     # A period belongs to the withheld part when all its steps do.
     last = whole.last - 1 if whole.last.size else np.arange(whole.steps.size)
     withheld = ~record.training[whole.steps[last]]
+    fitted = p.series[i]
+    column = {k: v[:, None] for k, v in draws.items() if v.ndim == 1}
+    worth = effective_size(correlation_at(p.stream.error_model, p.name, column, fitted.time, fitted.gap)).mean()
     constant = xr.Dataset(
-        {f"{p.name}_uncertainty": (axis, p.uncertainties[i], units), f"{p.name}_withheld": (axis, withheld.astype(float))},
+        {
+            f"{p.name}_uncertainty": (axis, p.uncertainties[i], units),
+            f"{p.name}_withheld": (axis, withheld.astype(float)),
+            f"{p.name}_fitted_values": ((), float(fitted.values.size)),
+            f"{p.name}_effective_values": ((), float(worth)),
+        },
         coords={axis: whole.time},
     )
     return predicted, observed, constant

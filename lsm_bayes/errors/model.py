@@ -1,7 +1,7 @@
 """Error model of a stream: what is declared, and the likelihood that it adds to a PyMC model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,9 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from lsm_bayes.errors import correlated, discrepancy
+from lsm_bayes.errors.distributions import Distribution
 from lsm_bayes.errors.envelope import seasonal_envelope
+from lsm_bayes.errors.terms import MeanTerm, Memory, Places, SpreadTerm, Term, Weight
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,14 @@ class ErrorModel:
         Standard deviation of a normal prior of an additive bias, in the unit of the stream.
     gain : float or None
         Standard deviation of a normal prior of the logarithm of a multiplicative bias.
+    terms : tuple of Term
+        Further terms, which ``+`` appends: `lsm_bayes.errors` has them. A distribution takes the place of the normal one, a memory that of
+        the AR(1).
+
+    Raises
+    ------
+    ValueError
+        For a correlation or an exponent outside their range, two terms for one place, and memory of a distribution that has none.
     """
 
     structural: Scale | None = Scale(0.5)
@@ -62,12 +72,55 @@ class ErrorModel:
     discrepancy: Scale | None = Scale(0.25)
     bias: float | None = None
     gain: float | None = None
+    terms: tuple[Term, ...] = ()
 
     def __post_init__(self) -> None:
         if self.correlation is not None and not 0 < self.correlation < 1:
             raise ValueError(f"the largest correlation lies between 0 and 1, got {self.correlation}; use None for independent errors")
         if not 0 <= self.envelope <= 1.5:
             raise ValueError(f"the exponent of the envelope lies between 0 and 1.5, got {self.envelope}")
+        for kind, what in ((Distribution, "distribution"), (Memory, "memory"), (Weight, "weight")):
+            found = [t.describe() for t in self.terms if isinstance(t, kind)]
+            if len(found) > 1:
+                raise ValueError(f"an error model has one {what}, got {len(found)}: {'; '.join(found)}")
+        if self.memory is not None and self.correlation is not None:
+            raise ValueError(f"two memories: AR(1) below {self.correlation:g} and {self.memory.describe()}; set correlation=None")
+        chosen = self.distribution
+        if chosen is not None and self.heavy_tailed:
+            raise ValueError(f"two distributions: Student-t (heavy_tailed) and {chosen.describe()}; leave one out")
+        if chosen is not None and not chosen.correlates and (self.memory is not None or self.correlation is not None):
+            raise ValueError(f"errors of the kind '{chosen.describe()}' are independent here; set correlation=None")
+
+    def __add__(self, other: "Term | ErrorModel") -> "ErrorModel":
+        if isinstance(other, Term):
+            return replace(self, terms=(*self.terms, other))
+        if isinstance(other, ErrorModel):
+            # A sum of terms came first: what it had besides them is the stated error, which every error model has.
+            if replace(self, terms=()) == ErrorModel(structural=None, envelope=0.0, correlation=None, discrepancy=None):
+                return replace(other, terms=(*self.terms, *other.terms))
+            raise TypeError("two complete error models cannot be added; add terms such as Bias(0.5) to one of them")
+        return NotImplemented
+
+    def _one(self, kind: type) -> Any:
+        return next((t for t in self.terms if isinstance(t, kind)), None)
+
+    @property
+    def distribution(self) -> Distribution | None:
+        """What stands in place of the normal or Student-t distribution."""
+        found: Distribution | None = self._one(Distribution)
+        return found
+
+    @property
+    def memory(self) -> Memory | None:
+        """What stands in place of the AR(1)."""
+        found: Memory | None = self._one(Memory)
+        return found
+
+    @property
+    def weight(self) -> Weight | None:
+        """Power of the likelihood."""
+        found: Weight | None = self._one(Weight)
+        return found
 
     def describe(self) -> str:
         """Say in words and symbols what the likelihood is.
@@ -82,12 +135,15 @@ class ErrorModel:
             f"error variance {variance}, u the stated uncertainty"
             + (f", s the seasonal shape of the data to the power {self.envelope:g}" if self.structural and self.envelope else "")
         ]
-        parts.append(f"AR(1) with phi^gap, phi < {self.correlation:g}" if self.correlation else "independent in time")
-        parts.append("Student-t innovations" if self.heavy_tailed else "normal innovations")
+        alone = "independent in time" if self.memory is None else None
+        parts += [p for p in (f"AR(1) with phi^gap, phi < {self.correlation:g}" if self.correlation else alone,) if p]
+        if self.distribution is None:
+            parts.append("Student-t innovations" if self.heavy_tailed else "normal innovations")
         if self.discrepancy:
             parts.append("slow discrepancy with knots of one month that sum to zero over the years")
         parts += [f"additive bias ~ N(0, {self.bias:g})"] if self.bias else []
         parts += [f"log gain ~ N(0, {self.gain:g})"] if self.gain else []
+        parts += [t.describe() for t in self.terms]
         return "; ".join(parts)
 
     def equation(self) -> str:
@@ -106,7 +162,8 @@ class ErrorModel:
             if self.correlation
             else f"r ~ {innovations}(0, 1)"
         )
-        return f"y(t) = {mean} + {spread}·r(t);  {process}"
+        further = "".join(f"; {t.describe()}" for t in self.terms)
+        return f"y(t) = {mean} + {spread}·r(t);  {process}{further}"
 
 
 @dataclass(frozen=True)
@@ -202,11 +259,20 @@ def add_likelihood(stream: str, error: ErrorModel, mean: Any, series: Sequence[S
         mean = mean + at_observations(pm.Normal(f"{stream}_bias", 0.0, error.bias, **dims))
     if error.discrepancy:
         mean = mean + _slow(stream, scale(f"{stream}_tau", error.discrepancy), series, site_dim)
-    variance = np.concatenate([s.uncertainty for s in series]) ** 2
-    sd: Any = np.sqrt(variance)
+    places = Places(stream, site, [s.time for s in series], site_dim)
+    for term in error.terms:
+        if isinstance(term, MeanTerm):
+            mean = term.mean(mean, places)
+    variance: Any = np.concatenate([s.uncertainty for s in series]) ** 2
     if error.structural:
-        sd = pt.sqrt(variance + (at_observations(scale(f"{stream}_sigma", error.structural)) * relative) ** 2)
+        variance = variance + (at_observations(scale(f"{stream}_sigma", error.structural)) * relative) ** 2
+    for term in error.terms:
+        if isinstance(term, SpreadTerm):
+            variance = variance + term.variance(mean, places)
+    sd: Any = np.sqrt(variance) if isinstance(variance, np.ndarray) else pt.sqrt(variance)
     correlation: Any = np.zeros(site.size)
+    if error.memory is not None:
+        correlation = error.memory.correlation(np.concatenate([s.gap for s in series]), places)
     if error.correlation:
         standard = pm.Normal(f"{stream}_phi_z", 0.0, 1.0, **dims)
         phi = pm.Deterministic(f"{stream}_phi", error.correlation * 0.5 * pt.erfc(-standard / np.sqrt(2.0)), **dims)
@@ -217,15 +283,30 @@ def add_likelihood(stream: str, error: ErrorModel, mean: Any, series: Sequence[S
         tail = pm.Deterministic(f"{stream}_tail", 0.45 * 0.5 * pt.erfc(-standard / np.sqrt(2.0)))
     values = np.concatenate([s.values for s in series])
 
+    chosen, power = error.distribution, error.weight.power if error.weight is not None else 1.0
+
     def logp(value: Any, mean: Any, sd: Any, correlation: Any, tail: Any) -> Any:
-        return correlated.log_density(value, mean, sd, correlation, tail if error.heavy_tailed else 0.0)
+        if chosen is None:
+            found = correlated.log_density(value, mean, sd, correlation, tail if error.heavy_tailed else 0.0)
+        else:
+            found = chosen.log_density(value, mean, sd, correlation)
+            found = pt.switch(pt.isnan(found), -np.inf, found)
+        return found if power == 1.0 else power * found
 
     def random(mean: Any, sd: Any, correlation: Any, tail: Any, rng: np.random.Generator | None = None, size: Any = None) -> np.ndarray:
         shape = np.broadcast_shapes(np.shape(mean), np.shape(sd), np.shape(correlation))
-        rows = [np.atleast_2d(np.broadcast_to(v, shape)) for v in (sd, correlation)]
-        return mean + correlated.draw(rng or np.random.default_rng(), rows[0], rows[1], np.asarray(tail)).reshape(shape)
+        centre, *rows = [np.atleast_2d(np.broadcast_to(v, shape)) for v in (mean, sd, correlation)]
+        return _drawn(rng or np.random.default_rng(), error, centre, rows[0], rows[1], np.asarray(tail)).reshape(shape)
 
     pm.CustomDist(stream, mean, sd, correlation, tail, logp=logp, random=random, observed=values, dims=f"{stream}_observation")
+
+
+def _drawn(
+    rng: np.random.Generator, error: ErrorModel, mean: np.ndarray, sd: np.ndarray, correlation: np.ndarray, tail: np.ndarray
+) -> np.ndarray:
+    if error.distribution is not None:
+        return error.distribution.simulate(rng, mean, sd, correlation)
+    return mean + correlated.draw(rng, sd, correlation, tail)
 
 
 def _slow(stream: str, tau: Any, series: Sequence[SiteSeries], site_dim: str | None) -> Any:
@@ -235,6 +316,34 @@ def _slow(stream: str, tau: Any, series: Sequence[SiteSeries], site_dim: str | N
     knots = layout.centred(standard) * (tau[layout.site] if site_dim else tau)
     places = layout.place([s.time for s in series])
     return np.concatenate([_at(s.slow_shape, s.time) for s in series]) * places.interpolate(knots)
+
+
+def correlation_at(error: ErrorModel, stream: str, column: Mapping[str, np.ndarray], time: pd.DatetimeIndex, gap: np.ndarray) -> np.ndarray:
+    """Return the correlation of each error with the one before, at one site.
+
+    Parameters
+    ----------
+    error : ErrorModel
+        The error model.
+    stream : str
+        Its stream.
+    column : mapping of str to numpy.ndarray
+        Draws (draw, 1) of its parameters.
+    time, gap
+        Times and their distances, (observation,).
+
+    Returns
+    -------
+    numpy.ndarray
+        (draw or 1, observation), 0 for the first.
+    """
+    if error.memory is not None:
+        return error.memory.simulate(column, stream, time)
+    finite = np.isfinite(gap)
+    if not error.correlation:
+        return np.zeros((1, time.size))
+    phi = column[f"{stream}_phi"]
+    return np.where(finite, phi ** np.where(finite, gap, 0.0), 0.0)
 
 
 def simulate_errors(
@@ -247,6 +356,7 @@ def simulate_errors(
     gap: np.ndarray,
     uncertainty: np.ndarray,
     start: int,
+    mean: np.ndarray | float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw the gain and everything that is added to the operator output at any times of one site.
 
@@ -266,6 +376,8 @@ def simulate_errors(
         Times to simulate at, their distances and stated uncertainties, (observation,).
     start : int
         Place of this site's first knot.
+    mean : numpy.ndarray
+        Operator output, (draw, observation): terms and distributions may depend on it.
 
     Returns
     -------
@@ -285,12 +397,17 @@ def simulate_errors(
         more = max(0, int(time[-1].year) - first - years + 1)
         knots = np.concatenate([known, discrepancy.fresh(rng, n, more, years)], axis=1) * column[f"{stream}_tau"]
         systematic = systematic + _at(observed.slow_shape, time) * discrepancy.place(time, first, years + more).interpolate(knots)
+    centre = np.broadcast_to(gain * mean + systematic, (n, time.size))
+    for term in error.terms:
+        if isinstance(term, MeanTerm):
+            centre = term.simulate(centre, column, stream, time)
+    systematic = centre - gain * mean
     variance = np.broadcast_to(uncertainty**2, (n, time.size))
     if error.structural:
         variance = variance + (column[f"{stream}_sigma"] * relative) ** 2
-    correlation = np.zeros((n, time.size))
-    if error.correlation:
-        finite = np.isfinite(gap)
-        correlation[:, finite] = column[f"{stream}_phi"] ** gap[finite]
+    for term in error.terms:
+        if isinstance(term, SpreadTerm):
+            variance = variance + term.simulate(centre, column, stream)
+    correlation = np.broadcast_to(correlation_at(error, stream, column, time, gap), (n, time.size))
     tail = column[f"{stream}_tail"] if error.heavy_tailed else np.zeros((n, 1))
-    return gain, systematic, correlated.draw(rng, np.sqrt(variance), correlation, tail)
+    return gain, systematic, _drawn(rng, error, centre, np.sqrt(variance), correlation, tail) - centre

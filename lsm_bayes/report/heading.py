@@ -123,9 +123,20 @@ def errors(tree: xr.DataTree, streams: list[Stream]) -> Section:
             blocks.append(absent(f"the error model of {stream.name.upper()}", why))
             continue
         blocks.append(Text(f"{stream.name.upper()}: {entry.get('words', '')}"))
+        if worth := _worth(tree, stream.name):
+            blocks.append(Text(worth))
         if entry.get("equation"):
             blocks.append(Text(entry["equation"], "equation"))
     return Section("errors", "Error models", blocks or [absent("the error models", "The result holds no observed stream.")])
+
+
+def _worth(tree: xr.DataTree, stream: str) -> str:
+    """Say how many independent observations a stream is worth, because correlated ones say less than their number."""
+    names = [f"{stream}_fitted_values", f"{stream}_effective_values"]
+    if "constant_data" not in tree.children or any(n not in tree["constant_data"].data_vars for n in names):
+        return ""
+    number, worth = (float(tree["constant_data"][n].sum()) for n in names)
+    return f"{stream.upper()}: {number:.0f} fitted values, worth {worth:.0f} independent ones for their mean."
 
 
 def _error_model(card: dict[str, Any], stream: str) -> dict[str, str]:

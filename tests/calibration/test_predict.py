@@ -49,6 +49,8 @@ def test_groups_and_dims(which: str, request: pytest.FixtureRequest) -> None:
         for group, name in (("observed_data", stream), ("constant_data", f"{stream}_uncertainty"), ("constant_data", f"{stream}_withheld")):
             assert set(tree[group][name].dims) == {"site", axis}
         assert tree["constant_data"][f"{stream}_withheld"].dtype == bool
+        number, worth = (float(tree["constant_data"][f"{stream}_{n}"].sum()) for n in ("fitted_values", "effective_values"))
+        assert 1 < worth < number if stream == "nee" else worth == number
         assert tree["observed_data"][stream].attrs["units"] == tree["posterior_predictive"][stream].attrs["units"] != ""
     assert set(tree["forcing"].data_vars) >= {"air_temperature", "shortwave_down"}
     assert set(tree["forcing"]["air_temperature"].dims) == {"site", "time"}

@@ -246,6 +246,11 @@ def test_missing_folder_is_named(one_site, tmp_path):
         write_report(one_site, tmp_path / "nowhere" / "r.html")
 
 
+def test_the_report_says_what_a_correlated_stream_is_worth(one_site, changed, written):
+    constant = one_site["constant_data"].to_dataset().assign(nee_fitted_values=2000.0, nee_effective_values=612.4)
+    assert "NEE: 2000 fitted values, worth 612 independent ones for their mean." in written(changed(constant_data=constant)).text
+
+
 def test_constraints_that_bite_are_marked(one_site, changed, written):
     data = one_site["posterior"].to_dataset()
     shape = (data.sizes["chain"], data.sizes["draw"])
