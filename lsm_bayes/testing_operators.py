@@ -1,5 +1,6 @@
 """The battery of observation operators: `check_observation_operator` verifies one of your own as the tests verify every one that ships."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,8 @@ from lsm_bayes.oracles import extrapolated_derivative
 
 STEPS = 360
 POINTS = 5
-TWINS = 8
+RECOVERIES = 16  # parameters to recover, at least; in as many twins as that takes
+TWINS = (3, 8)  # fewest and most
 NOISE = 0.03  # of the sd of the output
 NEAR = 1.5  # prior sd within which the truth of a twin lies
 LIMITS = {"gradient": 1e-6, "broadcast": 1e-12, "nan_not_propagated": 0.0, "not_finite": 0.0}
@@ -215,7 +217,8 @@ def _not_a_number(s: _Subject) -> dict[str, tuple[float, str]]:
 def _twins(s: _Subject) -> tuple[float, dict[str, float]]:
     """Maximum of the posterior of noisy observations, with the curvature there, against the truth."""
     within, sds = [], []
-    for _ in range(TWINS):
+    fewest, most = TWINS
+    for _ in range(min(most, max(fewest, math.ceil(RECOVERIES / len(s.names))))):
         truth = s.point()
         clean = s.run(truth, s.inputs)
         sd = NOISE * (float(np.std(clean)) or 1.0)

@@ -42,6 +42,8 @@ SPECIAL = {
 }
 # Process models are looked up by name from here; the layers between take them as arguments.
 SEES_LAND = {"models", "commands", "testing"}
+# Parameterisations are functions of numbers; some instruments see what they compute.
+SEES_PROCESSES = {"observations"}
 # The battery of process models is a verb of the command line.
 SEES_TESTING = {"commands"}
 EMPTY_WORDS = {"engine", "manager", "handler", "core", "util", "utils", "utility", "utilities", "framework", "wrapper", "helper", "helpers"}
@@ -84,6 +86,7 @@ def allowed(importer: str) -> set[str]:
         return SPECIAL[importer] | {importer}
     rank = next(i for i, layer in enumerate(ORDER) if importer in layer)
     more = ({"land", "processes"} if importer in SEES_LAND else set()) | ({"testing"} if importer in SEES_TESTING else set())
+    more |= {"processes"} if importer in SEES_PROCESSES else set()
     return set().union(*ORDER[:rank]) | {importer} | more
 
 

@@ -11,9 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lsm_bayes import land
+from lsm_bayes import land, observations
 from lsm_bayes.calibration.priors import describe
 from lsm_bayes.cli import VERBS
+from lsm_bayes.vocabulary import QUANTITIES
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -74,6 +75,25 @@ def parameter_table(model: str = "dalec_cdea") -> str:
     return "\n".join(rows)
 
 
+def stream_table() -> str:
+    """Tabulate the observation operators: what each gives, reads and estimates.
+
+    Returns
+    -------
+    str
+        Markdown, sorted by the quantity that is observed.
+    """
+    rows = ["| operator | gives | reads | own parameters | papers | usual error |", "|---|---|---|---|---|---|"]
+    for operator in sorted((observations.get(n) for n in observations.available()), key=lambda o: (o.quantity, o.name)):
+        given = QUANTITIES[operator.quantity]
+        papers = "; ".join(re.findall(r"[A-ZÉ][^;()]*?\(\d{4}[a-z]?\)", operator.citation)) or "–"
+        rows.append(
+            f"| `{operator.name}` | {given.description}, {given.unit} | {', '.join(operator.inputs)} | "
+            f"{', '.join(operator.parameter_table) or '–'} | {papers} | {operator.error or '–'} |"
+        )
+    return "\n".join(rows)
+
+
 def verb_table() -> str:
     """Tabulate the verbs of the command line, each with an example.
 
@@ -97,7 +117,7 @@ def speed_table() -> str:
 
 
 STREAMS = ("nee", "gpp", "reco", "lai")
-PARTS = {"models": model_table, "parameters": parameter_table, "verbs": verb_table, "speed": speed_table}
+PARTS = {"models": model_table, "streams": stream_table, "parameters": parameter_table, "verbs": verb_table, "speed": speed_table}
 
 
 def updated(text: str) -> str:

@@ -146,12 +146,12 @@ def _simulated(model: ProcessModel, name: str) -> bool:
 
 
 def _has(record: SiteRecord, name: str) -> bool:
-    return name in record.data or name in record.data.coords or name in {**record.forcing.varying, **record.forcing.folded}
+    return name in record.data or name in record.data.coords or name in record.forcing.varying | dict(record.forcing.folded)
 
 
 def _given(record: SiteRecord, name: str) -> np.ndarray:
     if name in record.data or name in record.data.coords:
         values = np.asarray(record.data[name].values, dtype=float)
     else:  # clocks and what is made of other forcing
-        values = np.asarray({**record.forcing.varying, **record.forcing.folded}[name], dtype=float)
+        values = np.asarray((record.forcing.varying | dict(record.forcing.folded))[name], dtype=float)
     return np.broadcast_to(values, record.training.shape)

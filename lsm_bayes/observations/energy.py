@@ -8,6 +8,7 @@ import pytensor.tensor as pt
 from lsm_bayes.declare import Parameter, Prior
 from lsm_bayes.observations.leaf_area import mid_step
 from lsm_bayes.observations.operator import ObservationOperator
+from lsm_bayes.processes.water_properties import vaporisation_heat
 
 STEFAN_BOLTZMANN = 5.670374419e-8  # W m-2 K-4
 KELVIN = 273.15
@@ -35,8 +36,7 @@ class ViewedCanopy(NamedTuple):
     """How much of the canopy a radiometer sees."""
 
     # fmt: off
-    extinction: Annotated[float, Parameter("1", (0.3, 0.9), "projection of leaf area towards the sensor", Prior("normal", 0.5, 0.1), level="pft")] = 0.5
-    clumping: Annotated[float, Parameter("1", (0.4, 1.0), "clumping index: effective over true leaf area", Prior("normal", 0.75, 0.15), level="pft")] = 0.75
+    extinction: Annotated[float, Parameter("1", (0.15, 0.9), "projection of leaf area towards the sensor times clumping index", Prior("normal", 0.4, 0.1), level="pft")] = 0.4
     view_angle: Annotated[float, Parameter("degree", (0.0, 65.0), "zenith angle of the sensor", Prior("normal", 30.0, 10.0), level="global", fixed=True)] = 30.0
     # fmt: on
 
@@ -55,9 +55,7 @@ def latent_energy(series: Mapping[str, Any]) -> Any:
         W m-2, positive to the atmosphere: evapotranspiration times the latent heat of vaporisation of Henderson-Sellers (1984,
         equation 8), that of liquid water also below 0 degC.
     """
-    kelvin = series["air_temperature"] + KELVIN
-    heat = 1.91846e6 * (kelvin / (kelvin - 33.91)) ** 2  # J kg-1
-    return series["evapotranspiration"] * heat / DAY
+    return series["evapotranspiration"] * vaporisation_heat(series["air_temperature"]) / DAY
 
 
 def evaporative_fraction(series: Mapping[str, Any]) -> Any:
@@ -103,14 +101,15 @@ def mixed_temperature(series: Mapping[str, Any], p: ViewedCanopy) -> Any:
     series : mapping of str to tensor
         ``soil_temperature`` and ``canopy_temperature``, degC; ``lai``, m2 m-2, at the start of each step.
     p : ViewedCanopy
-        This stream sees only extinction times clumping over the cosine of the angle.
+        This stream sees only extinction over the cosine of the angle.
 
     Returns
     -------
     tensor
-        K: [f Tc^4 + (1 - f) Ts^4]^(1/4) with f = 1 - exp(-k Omega LAI / cos(angle)).
+        K: [f Tc^4 + (1 - f) Ts^4]^(1/4) with f = 1 - exp(-k LAI / cos(angle)).
     """
-    gap = pt.exp(-p.extinction * p.clumping * mid_step(series["lai"]) / pt.cos(pt.deg2rad(p.view_angle)))
+    angle = pt.deg2rad(pt.cast(p.view_angle, "float64"))  # a plain number such as 40.0 would be taken as single precision
+    gap = pt.exp(-p.extinction * mid_step(series["lai"]) / pt.cos(angle))
     canopy, soil = series["canopy_temperature"] + KELVIN, series["soil_temperature"] + KELVIN
     return ((1.0 - gap) * canopy**4 + gap * soil**4) ** 0.25
 
@@ -122,7 +121,10 @@ _WATER = {"evapotranspiration": (0.0, 12.0), "air_temperature": (-30.0, 40.0)}
 _SENSIBLE = {"sensible_heat": (-100.0, 500.0)}
 
 EVAPOTRANSPIRATION = ObservationOperator(
-    "evapotranspiration", {"evapotranspiration": (-1.0, 15.0)}, lambda s: s["evapotranspiration"], error="Laplace, 10 to 20 % plus 0.2 to 0.4 mm d-1"
+    "evapotranspiration",
+    {"evapotranspiration": (-1.0, 15.0)},
+    lambda s: s["evapotranspiration"],
+    error="Laplace, 10 to 20 % plus 0.2 to 0.4 mm d-1",
 )
 LATENT_HEAT = ObservationOperator(
     "latent_heat", _WATER, lambda s, p: p.closure * latent_energy(s), Closure, citation=f"{_VAPORISATION}; {_CLOSURE}", error=_EDDY

@@ -43,6 +43,6 @@ FAPAR = ObservationOperator(
     {"lai": (0.0, 8.0)},
     absorbed_fraction,
     Canopy,
-    citation="Monsi & Saeki (1953), Annals of Botany 95, 549-567 (2005), doi 10.1093/aob/mci052; Nilson (1971), doi 10.1016/0002-1571(71)90092-6",
+    citation="Monsi & Saeki (1953), reprinted, doi 10.1093/aob/mci052; Nilson (1971), doi 10.1016/0002-1571(71)90092-6",
     error="normal, sd 0.05 to 0.1, and a bias by product",
 )

@@ -86,7 +86,7 @@ def soil_permittivity(moisture: Any) -> Any:
     -------
     tensor
         3.03 at no water, about 30 in wet soil. Coefficients and number of the equation are from memory; they agree with
-        the published inverse, equation 10, to 0.01 m3 m-3 from 0.05 to 0.45 m3 m-3.
+        the published inverse, equation 10, to 0.015 m3 m-3 from 0.05 to 0.45 m3 m-3.
     """
     return 3.03 + moisture * (9.3 + moisture * (146.0 - 76.7 * moisture))
 
@@ -110,6 +110,10 @@ def horizontal_reflectivity(permittivity: Any, angle: Any) -> Any:
     return ((cosine - inside) / (cosine + inside)) ** 2
 
 
+def _radians(degrees: Any) -> Any:
+    return pt.deg2rad(pt.cast(degrees, "float64"))  # a plain number such as 40.0 would be taken as single precision
+
+
 def tau_omega(series: Mapping[str, Any], canopy_temperature: Any, p: Emission) -> Any:
     """Add the emission of soil and vegetation (Mo et al. 1982; equation 1 of the SMAP level-2 algorithm).
 
@@ -128,7 +132,7 @@ def tau_omega(series: Mapping[str, Any], canopy_temperature: Any, p: Emission) -
     tensor
         K: Ts (1 - r) g + Tc (1 - omega) (1 - g) (1 + r g) with the transmissivity g = exp(-tau / cos); no sky, no air between.
     """
-    angle = pt.deg2rad(p.incidence_angle)
+    angle = _radians(p.incidence_angle)
     smooth = horizontal_reflectivity(soil_permittivity(series["soil_moisture"]), angle)
     r = smooth * pt.exp(-p.roughness * pt.cos(angle) ** 2)
     g = pt.exp(-(p.opacity_of_leaves * mid_step(series["lai"]) + p.opacity_of_stems) / pt.cos(angle))
@@ -137,7 +141,7 @@ def tau_omega(series: Mapping[str, Any], canopy_temperature: Any, p: Emission) -
 
 
 def _backscatter(series: Mapping[str, Any], opaque: Any, p: Any) -> Any:
-    cosine = pt.cos(pt.deg2rad(p.incidence_angle))
+    cosine = pt.cos(_radians(p.incidence_angle))
     two_way = pt.exp(-2.0 * p.attenuation * mid_step(series["lai"]) / cosine)
     soil = 10.0 ** ((p.dry_soil + p.soil_sensitivity * series["soil_moisture"]) / 10.0)
     return 10.0 * pt.log10(opaque * cosine * (1.0 - two_way) + two_way * soil)

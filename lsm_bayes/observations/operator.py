@@ -94,7 +94,8 @@ class ObservationOperator:
         for name in given:
             if name not in self.parameter_table:
                 raise KeyError(f"observation operator {self.name!r}: {unknown('parameter', name, self.parameter_table)}")
-        values = {n: given.get(n, default) for n, (_, default) in self.parameter_table.items()}
+        # PyTensor would take a number that single precision holds for one of single precision.
+        values = {n: given.get(n, pt.constant(default, dtype="float64")) for n, (_, default) in self.parameter_table.items()}
         return self.function(chosen, self.parameters(**values))
 
     def evaluate(self, series: Mapping[str, Any], parameters: Mapping[str, Any] | None = None) -> np.ndarray:
@@ -119,8 +120,10 @@ class ObservationOperator:
         """
         arrays = {n: np.asarray(series[n], dtype=float) for n in self.inputs if n in series}
         values = {n: np.asarray(v, dtype=float) for n, v in (parameters or {}).items()}
-        symbols = {n: pt.tensor(n, dtype="float64", shape=(None,) * a.ndim) for n, a in arrays.items()}
-        # Parameters keep their dimensions of length one, which broadcast.
+        # Dimensions of length one are kept, all but time: they broadcast.
+        symbols = {
+            n: pt.tensor(n, dtype="float64", shape=(*(1 if k == 1 else None for k in a.shape[:-1]), None)) for n, a in arrays.items()
+        }
         numbers = {n: pt.tensor(n, dtype="float64", shape=tuple(1 if k == 1 else None for k in v.shape)) for n, v in values.items()}
         output = self(symbols, numbers)
         # Interpreted: called once for each stream and site, and compiling would take longer.

@@ -41,7 +41,8 @@ def routed(runoff: Any, step_length: Any, p: Reservoirs) -> Any:
         so what has entered is either discharged or still stored.
     """
     ratios = (step_length / p.fast_residence_time, step_length / p.slow_residence_time)
-    inflow, start, *passed_by = pt.broadcast_arrays(runoff, p.initial_discharge, *ratios)
+    # Plain numbers would be taken as single precision where they fit.
+    inflow, start, *passed_by = pt.broadcast_arrays(*(pt.cast(v, "float64") for v in (runoff, p.initial_discharge, *ratios)))
     passed = pt.stack(passed_by)
     # One loop over time for both reservoirs.
     ends = pytensor.scan(

@@ -37,6 +37,17 @@ def test_unknown_operator_lists_those_that_exist() -> None:
         observations.get("nea")
 
 
+def test_a_series_that_all_members_share_broadcasts() -> None:
+    rng = np.random.default_rng(1)
+    gpp, gas = rng.uniform(1, 9, (2, 3, 5)), rng.uniform(400, 500, (1, 1, 5))
+    series = {"gpp": gpp, "cos_mole_fraction": gas, "co2": np.full((1, 1, 5), 410.0)}
+    together = observations.get("cos_uptake").evaluate(series, {"leaf_relative_uptake": np.full((2, 3, 1), 1.7)})
+    alone = observations.get("cos_uptake").evaluate(
+        {n: np.broadcast_to(v, gpp.shape)[1, 2] for n, v in series.items()}, {"leaf_relative_uptake": 1.7}
+    )
+    np.testing.assert_allclose(together[1, 2], alone, rtol=1e-12)
+
+
 class Gain(NamedTuple):
     """A parameter."""
 

@@ -1,0 +1,171 @@
+"""Transport of CO2: carbon conserved, analytic exchange, columns, and the same on arrays and tensors."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+import xarray as xr
+from pytensor.compile.mode import Mode
+
+from lsm_bayes.observations.transport import (
+    DRY_AIR,
+    EARTH_SURFACE,
+    LinearTransport,
+    column_mole_fraction,
+    column_transport,
+    zonal_transport,
+)
+from lsm_bayes.vocabulary import CARBON_MOLAR_MASS
+
+EDGES = (-90.0, -30.0, 0.0, 30.0, 60.0, 90.0)
+TIMES = (60.0, 180.0, 50.0, 30.0)
+AREA = EARTH_SURFACE * 0.5 * np.diff(np.sin(np.deg2rad(EDGES)))  # m2
+STEPS, DAYS = 36, 30.4
+
+
+@pytest.fixture(scope="module")
+def zonal() -> LinearTransport:
+    return LinearTransport(zonal_transport(EDGES, TIMES, STEPS, DAYS), 400.0)
+
+
+def emissions(seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0.0, 1.0, (STEPS, 5))
+
+
+def by_step(found: np.ndarray) -> np.ndarray:
+    return found.reshape(STEPS, 5)
+
+
+def test_the_air_holds_exactly_what_was_emitted(zonal: LinearTransport) -> None:
+    fluxes = emissions()
+    emitted = np.cumsum((fluxes * AREA).sum(axis=1) * DAYS)  # gC
+    held = ((by_step(zonal.mole_fraction(fluxes)) - 400.0) * 1e-6 * DRY_AIR * AREA / EARTH_SURFACE).sum(axis=1) * CARBON_MOLAR_MASS
+    np.testing.assert_allclose(held, emitted, rtol=1e-11, atol=1e-11 * np.abs(emitted).max())
+
+
+def test_2_13_petagrams_of_carbon_are_one_part_per_million(zonal: LinearTransport) -> None:
+    fluxes = np.zeros((STEPS, 5))
+    fluxes[0] = 2.13e15 / EARTH_SURFACE / DAYS
+    np.testing.assert_allclose(zonal.mole_fraction(fluxes), 401.0, atol=0.002)
+
+
+def test_two_hemispheres_mix_exponentially() -> None:
+    found = LinearTransport(zonal_transport((-90, 0, 90), (180.0,), 40, 10.0))
+    pulse = np.zeros((40, 2))
+    pulse[0, 1] = 1.0
+    south, north = found.mole_fraction(pulse).reshape(40, 2).T
+    difference = north - south
+    np.testing.assert_allclose(difference[1:] / difference[:-1], np.exp(-10.0 / 180.0), rtol=1e-10)
+    np.testing.assert_allclose(south + north, (south + north)[0], rtol=1e-12)
+
+
+def test_the_result_does_not_depend_on_the_step() -> None:
+    coarse = LinearTransport(zonal_transport(EDGES, TIMES, 6, 30.0)).mole_fraction(emissions()[:6])
+    fine = LinearTransport(zonal_transport(EDGES, TIMES, 36, 5.0)).mole_fraction(np.repeat(emissions()[:6], 6, axis=0))
+    np.testing.assert_allclose(fine.reshape(36, 5)[5::6].ravel(), coarse, rtol=1e-10, atol=1e-12)
+
+
+def test_nothing_is_seen_before_it_is_emitted_and_emissions_only_add(zonal: LinearTransport) -> None:
+    block = zonal.jacobian.values.reshape(STEPS, 5, STEPS, 5)
+    for step in range(STEPS):
+        assert (block[step, :, step + 1 :] == 0).all()
+        assert (block[step, :, : step + 1] > 0).all()
+
+
+def test_a_source_is_seen_most_where_it_is_and_spreads_evenly_in_the_end() -> None:
+    found = zonal_transport(EDGES, TIMES, 2, 20000.0).values.reshape(2, 5, 2, 5)
+    later = found[1, :, 0, 3]
+    np.testing.assert_allclose(later, later.mean(), rtol=1e-6)
+    near = zonal_transport(EDGES, TIMES, 1, 20.0).values[:, 0, 3]
+    assert near.argmax() == 3 and (np.diff(near[:4]) > 0).all()
+
+
+def test_one_band_is_a_well_mixed_atmosphere() -> None:
+    found = LinearTransport(zonal_transport((-90, 90), (), 3, 365.0)).mole_fraction(np.ones((3, 1)))
+    np.testing.assert_allclose(found, np.arange(1, 4) * 365.0 * EARTH_SURFACE * 1e6 / (CARBON_MOLAR_MASS * DRY_AIR))
+
+
+def test_tensors_members_and_arrays_agree(zonal: LinearTransport) -> None:
+    fluxes = np.stack([emissions(k) for k in range(3)])
+    wanted = np.stack([zonal.mole_fraction(f) for f in fluxes])
+    np.testing.assert_allclose(zonal.mole_fraction(fluxes), wanted)
+    symbol = pt.tensor("fluxes", dtype="float64", shape=(None, None, None))
+    run = pytensor.function([symbol], zonal.mole_fraction(symbol), mode=Mode("py", None))
+    np.testing.assert_allclose(run(fluxes), wanted)
+
+
+def test_gradient_is_the_jacobian_itself() -> None:
+    transport = LinearTransport(xr.DataArray(np.random.default_rng(2).normal(size=(4, 3)), dims=("observation", "source")))
+    x = pt.dvector("x")
+    row = pytensor.function([x], pytensor.grad(transport.mole_fraction(x)[2], x), mode=Mode("py", None))(np.zeros(3))
+    np.testing.assert_allclose(row, transport.jacobian.values[2])
+
+
+def test_a_data_array_is_put_in_order_by_names(zonal: LinearTransport) -> None:
+    fluxes = xr.DataArray(emissions(), dims=("time", "region"), coords={"region": zonal.jacobian["region"]})
+    np.testing.assert_array_equal(zonal.mole_fraction(fluxes.transpose("region", "time")), zonal.mole_fraction(emissions()))
+    with pytest.raises(ValueError, match="region"):
+        zonal.mole_fraction(fluxes.assign_coords(region=np.arange(5.0)))
+    with pytest.raises(ValueError, match=r"need the dims \('time', 'region'\); got \('time', 'band'\)"):
+        zonal.mole_fraction(fluxes.rename(region="band"))
+
+
+def test_what_does_not_fit_is_said(zonal: LinearTransport) -> None:
+    with pytest.raises(ValueError, match=r"must be {'time': 36, 'region': 5}; got the shape \(5, 36\)"):
+        zonal.mole_fraction(np.zeros((5, 36)))
+    with pytest.raises(ValueError, match=r"got the shape \(36, 4\)"):
+        zonal.mole_fraction(pt.tensor("f", dtype="float64", shape=(36, 4)))
+    with pytest.raises(ValueError, match=r"got \('source', 'observation'\)"):
+        LinearTransport(xr.DataArray(np.ones((2, 3)), dims=("source", "observation")))
+    with pytest.raises(ValueError, match=r"each of 2 observations; got the shape \(3,\)"):
+        LinearTransport(xr.DataArray(np.ones((2, 3)), dims=("observation", "source")), np.zeros(3))
+    with pytest.raises(ValueError, match="not finite"):
+        LinearTransport(xr.DataArray(np.full((2, 3), np.nan), dims=("observation", "source")))
+
+
+@pytest.mark.parametrize(
+    ("edges", "times", "said"),
+    [
+        ((-90, 10, 0, 90), (1.0, 1.0), r"ascend from -90 to 90; got \[-90"),
+        ((-60, 0, 90), (1.0,), r"got \[-60"),
+        ((-90, 0, 90), (1.0, 2.0), r"2 bands have 1 exchange times"),
+        ((-90, 0, 90), (0.0,), r"each above 0; got \[0.0\]"),
+    ],
+)
+def test_impossible_bands_are_refused(edges: Sequence[float], times: Sequence[float], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        zonal_transport(edges, times, 2)
+
+
+LEVELS = 6
+WEIGHTS = np.array([0.3, 0.25, 0.2, 0.1, 0.1, 0.05])
+PRIOR = np.linspace(402.0, 390.0, LEVELS)
+PROFILE = np.linspace(415.0, 392.0, LEVELS)
+
+
+def test_a_perfect_kernel_sees_the_mean_and_a_blind_one_the_prior() -> None:
+    np.testing.assert_allclose(column_mole_fraction(PROFILE, 1.0, PRIOR, WEIGHTS), (WEIGHTS * PROFILE).sum())
+    np.testing.assert_allclose(column_mole_fraction(PROFILE, 0.0, PRIOR, WEIGHTS), (WEIGHTS * PRIOR).sum())
+    np.testing.assert_allclose(column_mole_fraction(PRIOR, np.linspace(1.2, 0.5, LEVELS), PRIOR, WEIGHTS), (WEIGHTS * PRIOR).sum())
+
+
+def test_columns_follow_from_profiles_on_arrays_and_tensors() -> None:
+    rng = np.random.default_rng(6)
+    jacobian = xr.DataArray(rng.normal(size=(4, LEVELS, 5, 2)), dims=("observation", "level", "time", "region"))
+    kernel, background = rng.uniform(0.6, 1.2, (4, LEVELS)), rng.normal(400, 3, (4, LEVELS))
+    fluxes = rng.normal(size=(5, 2))
+    profile = background + np.einsum("oltr,tr->ol", jacobian.values, fluxes)
+    wanted = [column_mole_fraction(profile[k], kernel[k], PRIOR, WEIGHTS) for k in range(4)]
+    columns = column_transport(jacobian, background, kernel, PRIOR, WEIGHTS)
+    np.testing.assert_allclose(columns.mole_fraction(fluxes), wanted)
+    symbolic = column_mole_fraction(pt.as_tensor(profile), kernel, PRIOR, WEIGHTS)
+    np.testing.assert_allclose(symbolic.eval(mode=Mode("py", None)), wanted)
+
+
+def test_weights_and_dims_of_columns_are_checked() -> None:
+    with pytest.raises(ValueError, match="add up to 1 over the levels; got 0.95 to 0.95"):
+        column_mole_fraction(PROFILE, 1.0, PRIOR, 0.95 * WEIGHTS)
+    with pytest.raises(ValueError, match=r"got \('observation', 'source'\)"):
+        column_transport(xr.DataArray(np.ones((2, 3)), dims=("observation", "source")), 400.0, 1.0, PRIOR, WEIGHTS)
