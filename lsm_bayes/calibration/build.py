@@ -250,9 +250,15 @@ def add_parameters_and_streams(c: Calibration) -> None:
         add_run_constraints(c, table, list(_by_length(c).values()), runs)
     offsets = _offsets(c)
     for p in c.streams:
-        pieces = [observed_series(c, p, run, table, members).ravel() for run, members in zip(runs, _by_length(c).values(), strict=True)]
-        series = pt.concatenate(pieces) if len(pieces) > 1 else pieces[0]
-        add_likelihood(p.name, p.stream.error_model, combined(p.fitted, offsets).mean(series), p.series, c.site_dim)
+        pairs = [observed_series(c, p, run, table, members) for run, members in zip(runs, _by_length(c).values(), strict=True)]
+        whole = combined(p.fitted, offsets)
+        mean, spread = (None if parts[0] is None else whole.mean(_joined(parts)) for parts in zip(*pairs, strict=True))
+        add_likelihood(p.name, p.stream.error_model, mean, p.series, c.site_dim, spread)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    flat = [x.ravel() for x in parts]
+    return pt.concatenate(flat) if len(flat) > 1 else flat[0]
 
 
 def _by_length(c: Calibration) -> dict[int, list[int]]:

@@ -65,7 +65,9 @@ def simulated_inputs(model: ProcessModel, operator: ObservationOperator) -> set[
     return {n for n in operator.inputs if _simulated(model, n)}
 
 
-def observed_series(c: Calibration, stream: PreparedStream, run: Mapping[str, Any], table: Table, members: Sequence[int]) -> Any:
+def observed_series(
+    c: Calibration, stream: PreparedStream, run: Mapping[str, Any], table: Table, members: Sequence[int]
+) -> tuple[Any, Any | None]:
     """Apply the operator of a stream to a run of several sites.
 
     Parameters
@@ -83,8 +85,8 @@ def observed_series(c: Calibration, stream: PreparedStream, run: Mapping[str, An
 
     Returns
     -------
-    tensor
-        (site, time).
+    tuple of tensor
+        What is observed, and the standard deviation of the operator where it has one, else None; (site, time).
     """
     operator, steps = stream.operator, c.records[members[0]].fitted_steps
     series: dict[str, Any] = {}
@@ -97,12 +99,13 @@ def observed_series(c: Calibration, stream: PreparedStream, run: Mapping[str, An
             series[name] = pt.as_tensor(np.stack([_given(c.records[i], name)[:steps] for i in members]))
     names = list(operator.parameter_table)
     rows = table.rows([parameter_name(stream.name, n) for n in names], members) if names else None
-    return operator(series, {n: pt.shape_padright(rows[k]) for k, n in enumerate(names)} if rows is not None else None)
+    values = {n: pt.shape_padright(rows[k]) for k, n in enumerate(names)} if rows is not None else None
+    return operator(series, values), operator.of_spread(series, values) if operator.of_spread is not None else None
 
 
 def predicted_series(
     c: Calibration, stream: PreparedStream, record: SiteRecord, run: xr.Dataset, parameters: Mapping[str, Any]
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Apply the operator of a stream to many runs of one site.
 
     Parameters
@@ -120,8 +123,8 @@ def predicted_series(
 
     Returns
     -------
-    numpy.ndarray
-        (chain, draw, time).
+    tuple of numpy.ndarray
+        What is observed, and the standard deviation of the operator where it has one, else None; (chain, draw, time).
     """
     operator = stream.operator
     series = {}
@@ -138,7 +141,9 @@ def predicted_series(
         n: v.transpose("chain", "draw").values[..., None] if isinstance(v, xr.DataArray) else np.full((1, 1, 1), float(v))
         for n, v in values.items()
     }
-    return operator.evaluate(series, arrays)
+    found, spread = operator.evaluate(series, arrays), operator.of_spread
+    shape = np.broadcast_shapes(found.shape, (run.sizes["chain"], run.sizes["draw"], 1))
+    return np.broadcast_to(found, shape), np.broadcast_to(spread.evaluate(series, arrays), shape) if spread is not None else None
 
 
 def _simulated(model: ProcessModel, name: str) -> bool:

@@ -158,15 +158,17 @@ def _stream(
     thinned: xr.Dataset,
     rng: np.random.Generator,
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
-    series = predicted_series(c, p, record, run, parameters)
+    series, spread = predicted_series(c, p, record, run, parameters)
     whole = p.whole[i]
     mean = whole.mean(series)
     shape = mean.shape
     flat = mean.reshape(-1, shape[-1])
+    # Of means over periods too: the error of an operator does not average out.
+    uncertain = None if spread is None else whole.mean(spread).reshape(flat.shape)
     draws = _error_draws(p, thinned, i)
     start = sum(s.years[1] for s in p.series[:i]) * 12
     gain, systematic, random = simulate_errors(
-        rng, p.stream.error_model, p.name, draws, p.series[i], whole.time, whole.gap, p.uncertainties[i], start, flat
+        rng, p.stream.error_model, p.name, draws, p.series[i], whole.time, whole.gap, p.uncertainties[i], start, flat, uncertain
     )
     simulated = (gain * flat + systematic + random).reshape(shape)
     axis = f"time_{p.name}"

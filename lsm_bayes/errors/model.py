@@ -224,7 +224,9 @@ def _at(shape: np.ndarray, time: pd.DatetimeIndex) -> np.ndarray:
     return shape[time.day_of_year.to_numpy() - 1]
 
 
-def add_likelihood(stream: str, error: ErrorModel, mean: Any, series: Sequence[SiteSeries], site_dim: str | None) -> None:
+def add_likelihood(
+    stream: str, error: ErrorModel, mean: Any, series: Sequence[SiteSeries], site_dim: str | None, operator_sd: Any = None
+) -> None:
     """Add the likelihood of a stream to the PyMC model in context.
 
     Parameters
@@ -239,6 +241,8 @@ def add_likelihood(stream: str, error: ErrorModel, mean: Any, series: Sequence[S
         Observations, one for each site.
     site_dim : str or None
         Name of the dimension for parameters by site; None for one site without it.
+    operator_sd : tensor, optional
+        Standard deviation of the operator itself, (observation,).
     """
     counts = [s.values.size for s in series]
     site = np.repeat(np.arange(len(series)), counts)
@@ -264,6 +268,8 @@ def add_likelihood(stream: str, error: ErrorModel, mean: Any, series: Sequence[S
         if isinstance(term, MeanTerm):
             mean = term.mean(mean, places)
     variance: Any = np.concatenate([s.uncertainty for s in series]) ** 2
+    if operator_sd is not None:
+        variance = variance + operator_sd**2
     if error.structural:
         variance = variance + (at_observations(scale(f"{stream}_sigma", error.structural)) * relative) ** 2
     for term in error.terms:
@@ -357,6 +363,7 @@ def simulate_errors(
     uncertainty: np.ndarray,
     start: int,
     mean: np.ndarray | float = 0.0,
+    operator_sd: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw the gain and everything that is added to the operator output at any times of one site.
 
@@ -378,6 +385,8 @@ def simulate_errors(
         Place of this site's first knot.
     mean : numpy.ndarray
         Operator output, (draw, observation): terms and distributions may depend on it.
+    operator_sd : numpy.ndarray, optional
+        Standard deviation of the operator itself, (draw, observation).
 
     Returns
     -------
@@ -402,7 +411,7 @@ def simulate_errors(
         if isinstance(term, MeanTerm):
             centre = term.simulate(centre, column, stream, time)
     systematic = centre - gain * mean
-    variance = np.broadcast_to(uncertainty**2, (n, time.size))
+    variance = np.broadcast_to(uncertainty**2 + (0.0 if operator_sd is None else operator_sd**2), (n, time.size))
     if error.structural:
         variance = variance + (column[f"{stream}_sigma"] * relative) ** 2
     for term in error.terms:

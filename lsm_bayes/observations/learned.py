@@ -179,8 +179,9 @@ def fit_learned_operator(
     machine = TRAINERS[method]((2 * x - low - high) / (high - low), (y - centre) / size, training, rng)
     fitted = _Scaled(machine, dict(inputs), centre, size)
     citation = f"{type(machine).__name__} fitted to {len(known)} pairs; absorbs the bias of the states it was trained on"
-    operator = ObservationOperator(f"{quantity}_learned", inputs, fitted.mean, quantity=quantity, citation=citation)
-    spread = ObservationOperator(f"{quantity}_learned_sd", inputs, fitted.sd, quantity=quantity, citation=citation)
+    operator = ObservationOperator(f"{quantity}_learned", inputs, fitted.mean, quantity=quantity, citation=citation, spread=fitted.sd)
+    spread = operator.of_spread
+    assert spread is not None  # just given
     withheld = {n: x[test, i] for i, n in enumerate(inputs)}
     off = np.abs(operator.evaluate(withheld) - y[test])
     score = Score(

@@ -1,7 +1,7 @@
 """Declaration of an observation operator."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -39,6 +39,9 @@ class ObservationOperator:
         Source of the equation, with its number.
     error : str
         The usual error of the instrument, in words.
+    spread : callable, optional
+        Standard deviation of the operator itself, of the signature of `function`: of a learned operator, away from its training. It is
+        part of the likelihood.
     """
 
     name: str
@@ -48,6 +51,7 @@ class ObservationOperator:
     quantity: str = ""
     citation: str = ""
     error: str = ""
+    spread: Callable[..., Any] | None = None
     parameter_table: dict[str, tuple[Parameter, float]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -129,6 +133,13 @@ class ObservationOperator:
         # Interpreted: called once for each stream and site, and compiling would take longer.
         compute = pytensor.function([*symbols.values(), *numbers.values()], output, mode=Mode("py", None), on_unused_input="ignore")
         return np.asarray(compute(*arrays.values(), *values.values()))
+
+    @cached_property
+    def of_spread(self) -> "ObservationOperator | None":
+        """Operator that gives the standard deviation of this one; None where it is taken as certain."""
+        if self.spread is None:
+            return None
+        return replace(self, name=f"{self.name}_sd", function=self.spread, quantity=self.quantity, spread=None)
 
     @cached_property
     def defaults(self) -> dict[str, float]:
