@@ -83,7 +83,7 @@ def main() -> None:
         "for a canopy of DALEC that lives under the made-up weather. A spin-up starts at the declared",
         f"defaults and ends when all states are within {CLOSE:g} of the fixed point; one that has to find out by itself when to stop runs",
         f"longer. Drift: largest relative change of a state over a further cycle, {DRAWS} draws with parameters",
-        f"spread by {SPREAD:g} (log). Accuracy against long runs and of the gradient: `tests/test_steady_state.py`.",
+        f"spread by {SPREAD:g} (log). A spin-up of 200,000 cycles was given up. Accuracy against long runs and of the gradient: `tests/test_steady_state.py`.",
         "",
         "| model | states | method | cycles, solve | cycles, spin-up | drift | solve, ms | spin-up, ms | ratio | with gradient / solve |",
         "|---|---|---|---|---|---|---|---|---|---|",
