@@ -50,7 +50,7 @@ def main() -> None:
     found = collect()
     lines = [
         "Largest relative difference from the runs of the original codes, over all samples, states and fluxes (of the column's maximum for",
-        "DALEC 990 and the P-model; without the three samples of DALEC 811 and 1005 whose runs rounding alone changes by more; of DALEC 1100",
+        "DALEC 990 and the P-model; without three samples of DALEC 811 and 1005 whose runs rounding alone changes by more; of DALEC 1100",
         "beyond what one rounding error of the parameters does). Made by",
         "`python benchmarks/references.py` from the tests in `tests/land`.",
         "",

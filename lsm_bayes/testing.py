@@ -297,7 +297,10 @@ def _scan(s: _Subject) -> dict[str, tuple[float, str]]:
     mine, oracle = np.concatenate(got[n : n + 2]), np.concatenate(wanted[n:])
     # Relative to the effect of each input over its own range.
     size = np.sqrt(sum((w**2 * o**2).sum(axis=(0, 1)) for w, o in zip(weights, outputs, strict=True)))
-    off = np.abs(mine - oracle) / np.maximum(np.abs(oracle), 1e-9 * size / s.scale)
+    moved = s.points * (1.0 + EPSILON * s.rng.integers(-1, 2, s.points.shape))
+    shaken = np.concatenate(s.plain(*s.split(moved), *columns, *weights)[n : n + 2])
+    certain = CERTAIN * np.abs(shaken - mine) / LIMITS["gradient_against_scan"]
+    off = np.abs(mine - oracle) / np.maximum(np.maximum(np.abs(oracle), 1e-9 * size / s.scale), certain)
     i, k = np.unravel_index(int(np.argmax(np.where(np.isnan(off), np.inf, off))), off.shape)
     where = f"{s.names[i]} at point {k}: adjoint {mine[i, k]:.9g}, scan {oracle[i, k]:.9g}"
     return {"values_against_scan": value, "gradient_against_scan": (float(off[i, k]), where)}
