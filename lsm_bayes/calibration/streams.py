@@ -141,6 +141,11 @@ def declared_parameters(model: ProcessModel, streams: Sequence[Stream]) -> dict[
     """
     found = dict(model.calibrated)
     for stream in streams:
+        if stream.name in found:
+            raise ValueError(
+                f"stream {stream.name!r} has the name of a parameter or an initial pool of {model.name}; rename the variable of the data "
+                f"and give Stream({stream.quantity!r}, variable='{stream.name}_observed')"
+            )
         for name, declared in stream.observation_operator.parameter_table.items():
             full = parameter_name(stream.name, name)
             if full in found:

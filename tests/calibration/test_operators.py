@@ -109,6 +109,12 @@ def test_an_operator_of_another_quantity_is_refused() -> None:
         Stream("fapar", operator="lai")
 
 
+def test_a_stream_with_the_name_of_a_pool_is_refused(data: xr.Dataset) -> None:
+    pool = ObservationOperator("soil", {"soil_carbon": (0.0, 1e5)}, lambda s: s["soil_carbon"], quantity="soil_carbon")
+    with pytest.raises(ValueError, match=r"has the name of .* pool of towers; .* Stream\('soil_carbon', variable='soil_carbon_observed'\)"):
+        built(data, Stream("soil_carbon", operator=pool, uncertainty=100.0))
+
+
 def test_an_unknown_parameter_lists_those_of_operators_too(data: xr.Dataset) -> None:
     with pytest.raises(KeyError, match=r"unknown parameter or initial state 'fapar_clumpin'. Did you mean 'fapar_clumping'"):
         built(data, Stream("nee"), FAPAR, fixed={"fapar_clumpin": 1.0})
