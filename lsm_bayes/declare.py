@@ -8,7 +8,7 @@ import math
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import numpy as np
 
@@ -137,6 +137,29 @@ def extending(base: type, without: tuple[str, ...] = ()) -> Callable[[type], Any
         return made
 
     return joined
+
+
+def with_fields(base: Any, added: Mapping[str, tuple[Any, float | None]]) -> Any:
+    """Append declared fields to a NamedTuple class, for models that are made from others.
+
+    Parameters
+    ----------
+    base : NamedTuple class
+        What is extended.
+    added : mapping of str to (Parameter or Quantity, float or None)
+        Declaration and default; None for no default.
+
+    Returns
+    -------
+    NamedTuple class
+        With the fields of `base` in front.
+    """
+    defaults = dict(base._field_defaults) | {n: d for n, (_, d) in added.items() if d is not None}
+    names = [*base._fields, *added]
+    made: Any = namedtuple(base.__name__, names, defaults=[defaults[n] for n in names if n in defaults])  # type: ignore[misc]
+    made.__annotations__ = get_type_hints(base, include_extras=True) | {n: Annotated[float, a] for n, (a, _) in added.items()}
+    made.__doc__ = base.__doc__
+    return made
 
 
 def _fields(owner: type) -> dict[str, tuple[Any, Any]]:

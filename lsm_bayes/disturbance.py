@@ -1,15 +1,14 @@
 """A process model whose pools lose a part of themselves in one year, so that forests can regrow after a harvest, a fire or a storm."""
 
-from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, get_type_hints
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytensor.tensor as pt
 
-from lsm_bayes.declare import Parameter, Prior, ProcessModel
+from lsm_bayes.declare import Parameter, Prior, ProcessModel, with_fields
 from lsm_bayes.vocabulary import Quantity, unknown
 
 CLOCK = "disturbance_clock"
@@ -70,9 +69,9 @@ def disturbed(model: ProcessModel, pools: Sequence[str]) -> ProcessModel:
     flat = Prior("uniform")
     year = Parameter("yr", (-1e4, 1e4), "start of the year in which pools lose a part of themselves", flat)
     fractions = {lost(n): (Parameter("1", (0.0, 0.999), f"fraction of {n} that the disturbance removes", flat), 0.0) for n in pools}
-    parameters = _with_fields(model.parameters, {YEAR: (year, 0.0), **fractions})
+    parameters = with_fields(model.parameters, {YEAR: (year, 0.0), **fractions})
     marks = Quantity(CLOCK, "yr", "the year at its first step, far in the past at other steps")
-    forcing = _with_fields(model.forcing, {CLOCK: (marks, None)})
+    forcing = with_fields(model.forcing, {CLOCK: (marks, None)})
     return replace(
         model,
         name=f"{model.name}_disturbed",
@@ -96,16 +95,6 @@ def _step(model: ProcessModel, pools: tuple[str, ...]) -> Callable[..., tuple[An
         return model.step(x._replace(**left), model.forcing(*f[:n_f]), model.parameters(*p[:n_p]))
 
     return step
-
-
-def _with_fields(base: Any, added: Mapping[str, tuple[Any, float | None]]) -> Any:
-    """Append declared fields to a NamedTuple class."""
-    defaults = dict(base._field_defaults) | {n: d for n, (_, d) in added.items() if d is not None}
-    names = [*base._fields, *added]
-    made: Any = namedtuple(base.__name__, names, defaults=[defaults[n] for n in names if n in defaults])  # type: ignore[misc]
-    made.__annotations__ = get_type_hints(base, include_extras=True) | {n: Annotated[float, a] for n, (a, _) in added.items()}
-    made.__doc__ = base.__doc__
-    return made
 
 
 def clock(time: pd.DatetimeIndex, cycles: int, years: int) -> np.ndarray:

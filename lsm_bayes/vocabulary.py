@@ -278,6 +278,9 @@ QUANTITIES: dict[str, Quantity] = {
         Quantity("infiltration_heat", "J m-2 d-1", "heat above that of ice at 0 K that infiltrating water brings", "positive into the soil"),
         Quantity("water_loss_heat", "J m-2 d-1", "heat above that of ice at 0 K that water takes along when it leaves the soil", "positive out of the soil"),
         # --- what instruments report
+        Quantity("nee_daytime", _FLUX, "net ecosystem exchange of CO2, mean over the hours between sunrise and sunset", _UP, ("NEE_VUT_REF_DAY", "NEE_CUT_REF_DAY")),
+        Quantity("nee_nighttime", _FLUX, "net ecosystem exchange of CO2, mean over the hours between sunset and sunrise", _UP, ("NEE_VUT_REF_NIGHT", "NEE_CUT_REF_NIGHT")),
+        Quantity("gpp_daytime", _FLUX, "gross primary production, mean over the hours between sunrise and sunset", _IN),
         Quantity("evaporative_fraction", "1", "latent heat flux over the sum of latent and sensible heat flux"),
         Quantity("reflectance_red", "1", "hemispherical reflectance of the surface in the red band"),
         Quantity("reflectance_nir", "1", "hemispherical reflectance of the surface in the near-infrared band"),

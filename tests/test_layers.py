@@ -16,7 +16,7 @@ ORDER = (
     {"vocabulary", "lane_math", "leaps", "signature"},
     {"graphs", "datasets"},
     {"declare", "kernels"},
-    {"programs", "disturbance"},
+    {"programs", "disturbance", "forcing_bias", "process_noise"},
     {"nested", "entries"},
     {"trajectory", "forcing"},
     {"simulation", "fixed_point"},

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
-import numpy as np
 import pytensor.tensor as pt
 
 from lsm_bayes.declare import Parameter, Prior
+from lsm_bayes.observations.angles import cosine, radians
 from lsm_bayes.observations.leaf_area import mid_step
 from lsm_bayes.observations.operator import ObservationOperator
 from lsm_bayes.observations.two_stream import projection
@@ -64,9 +64,9 @@ def clumping_towards(zenith: Any, p: Crowns) -> Any:
     -------
     tensor
         Omega(theta) = Omega0 / (Omega0 + (1 - Omega0) exp(-2.2 theta^q)), q = 3.8 - 0.46 D, theta in radians (Campbell & Norman 1998,
-        eq. 15.35; Kustas & Norman 1999, eq. 3). Their q lies between 1 and 3.34: D from 1 to 6.
+        eq. 15.35; Kustas & Norman 1999, eq. 3; both numbers as public codes cite them). Their q lies between 1 and 3.34: D from 1 to 6.
     """
-    angle = zenith * (np.pi / 180.0)
+    angle = radians(zenith)
     # The derivative of 0^q by q is not a number in floating point.
     upright = pt.eq(angle, 0.0)
     steepness = 3.8 - 0.46 * p.crown_depth_ratio
@@ -90,18 +90,14 @@ def apparent(series: Mapping[str, Any], p: Crowns) -> Any:
         m2 m-2: -ln P(theta) cos(theta) / 0.5 with the gap probability P = exp(-G Omega L / cos(theta)) (Nilson 1971): a retrieval
         without clumping that takes leaves as of spherical orientation. Near 57.5 degrees all orientations project half of the leaf area.
     """
-    return _optical_depth(series, p) * _cosine(series["view_zenith_angle"]) / ASSUMED_PROJECTION
+    return _optical_depth(series, p) * cosine(series["view_zenith_angle"]) / ASSUMED_PROJECTION
 
 
 def _optical_depth(series: Mapping[str, Any], p: Crowns) -> Any:
     """Leaf area projected on the line of sight; its exponential would be zero in a dense canopy."""
-    cosine = _cosine(series["view_zenith_angle"])
+    along = cosine(series["view_zenith_angle"])
     constant, slope = projection(p.leaf_orientation)
-    return (constant + slope * cosine) * clumping_towards(series["view_zenith_angle"], p) * mid_step(series["lai"]) / cosine
-
-
-def _cosine(degrees: Any) -> Any:
-    return pt.cos(degrees * (np.pi / 180.0))
+    return (constant + slope * along) * clumping_towards(series["view_zenith_angle"], p) * mid_step(series["lai"]) / along
 
 
 _NILSON = "Nilson (1971), doi 10.1016/0002-1571(71)90092-6"

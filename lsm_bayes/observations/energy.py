@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import pytensor.tensor as pt
 
 from lsm_bayes.declare import Parameter, Prior
+from lsm_bayes.observations.angles import cosine
 from lsm_bayes.observations.leaf_area import mid_step
 from lsm_bayes.observations.operator import ObservationOperator
 from lsm_bayes.processes.water_properties import vaporisation_heat
@@ -53,7 +54,7 @@ def latent_energy(series: Mapping[str, Any]) -> Any:
     -------
     tensor
         W m-2, positive to the atmosphere: evapotranspiration times the latent heat of vaporisation of Henderson-Sellers (1984,
-        equation 8), that of liquid water also below 0 degC.
+        equation 8 as SPLASH cites it), that of liquid water also below 0 degC.
     """
     return series["evapotranspiration"] * vaporisation_heat(series["air_temperature"]) / DAY
 
@@ -94,7 +95,7 @@ def radiometric_temperature(series: Mapping[str, Any], p: Emissivity) -> Any:
 
 
 def mixed_temperature(series: Mapping[str, Any], p: ViewedCanopy) -> Any:
-    """Mix soil and canopy by what the sensor sees of them (Norman et al. 1995, equations 1 and 3; numbers of equations from memory).
+    """Mix soil and canopy by what the sensor sees of them (Norman et al. 1995, equation 1).
 
     Parameters
     ----------
@@ -106,10 +107,10 @@ def mixed_temperature(series: Mapping[str, Any], p: ViewedCanopy) -> Any:
     Returns
     -------
     tensor
-        K: [f Tc^4 + (1 - f) Ts^4]^(1/4) with f = 1 - exp(-k LAI / cos(angle)).
+        K: [f Tc^4 + (1 - f) Ts^4]^(1/4), the form that pyTSEB cites as equation 1, with f = 1 - exp(-k LAI / cos(angle)), whose number was
+        not checked. Both surfaces have one emissivity.
     """
-    angle = pt.deg2rad(pt.cast(p.view_angle, "float64"))  # a plain number such as 40.0 would be taken as single precision
-    gap = pt.exp(-p.extinction * mid_step(series["lai"]) / pt.cos(angle))
+    gap = pt.exp(-p.extinction * mid_step(series["lai"]) / cosine(p.view_angle))
     canopy, soil = series["canopy_temperature"] + KELVIN, series["soil_temperature"] + KELVIN
     return ((1.0 - gap) * canopy**4 + gap * soil**4) ** 0.25
 
@@ -142,7 +143,7 @@ EVAPORATIVE_FRACTION = ObservationOperator(
     "evaporative_fraction",
     {"latent_heat": (5.0, 400.0), "sensible_heat": (5.0, 400.0)},
     evaporative_fraction,
-    citation="Gentine et al. (2007), Agricultural and Forest Meteorology 143, 13-29",
+    citation="Gentine et al. (2007), Agric. For. Meteorol. 143, 13-29",
     error="normal, sd 0.05 to 0.1; days of little available energy are left out",
 )
 LAND_SURFACE_TEMPERATURE = ObservationOperator(

@@ -35,7 +35,8 @@ def emission(series: Mapping[str, Any], p: Completeness) -> Any:
     Returns
     -------
     tensor
-        gC m-2 d-1, positive to the atmosphere: sum of completeness x burned area x pool (Seiler & Crutzen 1980, eq. 1).
+        gC m-2 d-1, positive to the atmosphere: sum of completeness x burned area x pool (after Seiler & Crutzen 1980; number of the equation not
+        checked).
     """
     kinds = {
         "labile_carbon": p.ligneous,
@@ -67,6 +68,6 @@ FIRE_EMISSION_COMPLETENESS = ObservationOperator(
     emission,
     Completeness,
     quantity="fire_emission",
-    citation="Seiler & Crutzen (1980), doi 10.1007/BF00137988, eq. 1; by pool as in Bloom et al. (2016), doi 10.1073/pnas.1515160113",
+    citation="after Seiler & Crutzen (1980), doi 10.1007/BF00137988; by pool as in Bloom et al. (2016), doi 10.1073/pnas.1515160113",
     error="log-normal, 50 %",
 )

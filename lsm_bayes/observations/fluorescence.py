@@ -82,7 +82,8 @@ def light_use(series: Mapping[str, Any], p: Any) -> Any:
     Returns
     -------
     tensor
-        mW m-2 nm-1 sr-1: PAR fAPAR phi f_esc / pi.
+        mW m-2 nm-1 sr-1: PAR fAPAR phi f_esc / pi. Lee et al. (2015) have absorbed light and a yield that follows photochemistry, over a
+        factor of carboxylation capacity in place of the escape (as in ClimaLand's source); Bacour et al. (2019) were not looked up.
     """
     return _emitted(series, p) * absorbed_fraction(series, p) * p.escape_probability
 
@@ -90,7 +91,7 @@ def light_use(series: Mapping[str, Any], p: Any) -> Any:
 def reflected(series: Mapping[str, Any], p: Any) -> Any:
     """Return near-infrared fluorescence that escapes as near-infrared light does.
 
-    With f_esc = NIRv / fAPAR the absorbed fraction cancels. NIRv is that of hemispherical reflectances, not of the angle of view.
+    With f_esc = NIRv / fAPAR (after Zeng et al. 2019; number of the equation not checked) the absorbed fraction cancels. NIRv is that of hemispherical reflectances, not of the angle of view.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ SIF_LIGHT_USE = ObservationOperator(
     light_use,
     Emission,
     quantity="sif",
-    citation="Lee et al. (2015), doi 10.1111/gcb.12948; Bacour et al. (2019), doi 10.1029/2019JG005040: absorbed light times yield times escape",
+    citation="after Lee et al. (2015), doi 10.1111/gcb.12948; Bacour et al. (2019), doi 10.1029/2019JG005040: absorbed light times a constant yield and escape",
     error=_ERROR,
 )
 SIF_NIRV = ObservationOperator(

@@ -1,11 +1,18 @@
-"""Microwaves over land: soil moisture, brightness temperature of radiometers, backscatter of radars."""
+"""Microwaves that land emits: soil moisture, and brightness temperature of radiometers."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.declare import Parameter, Prior, extending
+from lsm_bayes.declare import Parameter, Prior
+from lsm_bayes.observations.angles import radians
+from lsm_bayes.observations.backscatter import BACKSCATTER as BACKSCATTER
+from lsm_bayes.observations.backscatter import BACKSCATTER_LEAF_AREA as BACKSCATTER_LEAF_AREA
+from lsm_bayes.observations.backscatter import LeafCloud as LeafCloud
+from lsm_bayes.observations.backscatter import WaterCloud as WaterCloud
+from lsm_bayes.observations.backscatter import leaf_cloud as leaf_cloud
+from lsm_bayes.observations.backscatter import water_cloud as water_cloud
 from lsm_bayes.observations.leaf_area import mid_step
 from lsm_bayes.observations.operator import ObservationOperator
 
@@ -35,27 +42,6 @@ class Emission(NamedTuple):
     # fmt: on
 
 
-class WaterCloud(NamedTuple):
-    """Scattering of vegetation as a cloud of drops over a soil whose backscatter in dB is linear in its moisture."""
-
-    # fmt: off
-    vegetation_scattering: Annotated[float, Parameter("1", (0.01, 1.0), "backscatter of opaque vegetation seen from above (A), power", Prior("log_normal", 0.12, 0.4), level="pft")] = 0.12
-    attenuation: Annotated[float, Parameter("1", (0.01, 1.0), "one-way attenuation per leaf area index (B)", Prior("log_normal", 0.15, 0.5), level="pft")] = 0.15
-    dry_soil: Annotated[float, Parameter("dB", (-30.0, -5.0), "backscatter of dry bare soil (C)", Prior("normal", -18.0, 3.0))] = -18.0
-    soil_sensitivity: Annotated[float, Parameter("dB", (5.0, 80.0), "rise of bare-soil backscatter per volumetric water content (D)", Prior("normal", 35.0, 10.0))] = 35.0
-    incidence_angle: Annotated[float, Parameter("degree", (0.0, 65.0), "angle of incidence", Prior("normal", 40.0, 1.0), level="global", fixed=True)] = 40.0
-    # fmt: on
-
-
-@extending(WaterCloud, without=("vegetation_scattering",))
-class LeafCloud(NamedTuple):
-    """The water cloud whose scattering grows with leaf area."""
-
-    # fmt: off
-    leaf_scattering: Annotated[float, Parameter("1", (0.001, 0.5), "backscatter of opaque vegetation seen from above per leaf area index (A), power", Prior("log_normal", 0.04, 0.5), level="pft")] = 0.04
-    # fmt: on
-
-
 def moisture_of_store(series: Mapping[str, Any], p: Store) -> Any:
     """Return the water content of a soil that is as wet as the whole root zone.
 
@@ -75,7 +61,7 @@ def moisture_of_store(series: Mapping[str, Any], p: Store) -> Any:
 
 
 def soil_permittivity(moisture: Any) -> Any:
-    """Return the real part of the relative permittivity of unfrozen mineral soil (Topp et al. 1980, equation 7).
+    """Return the real part of the relative permittivity of unfrozen mineral soil (Topp et al. 1980).
 
     Parameters
     ----------
@@ -85,8 +71,8 @@ def soil_permittivity(moisture: Any) -> Any:
     Returns
     -------
     tensor
-        3.03 at no water, about 30 in wet soil. Coefficients and number of the equation are from memory; they agree with
-        the published inverse, equation 10, to 0.015 m3 m-3 from 0.05 to 0.45 m3 m-3.
+        3.03 + 9.3 w + 146 w^2 - 76.7 w^3: 3.03 at no water, about 30 in wet soil. The coefficients are those of several public codes, and
+        agree with the polynomial for moisture of the same paper to 0.015 m3 m-3 from 0.05 to 0.45 m3 m-3. Number of the equation not checked.
     """
     return 3.03 + moisture * (9.3 + moisture * (146.0 - 76.7 * moisture))
 
@@ -110,12 +96,8 @@ def horizontal_reflectivity(permittivity: Any, angle: Any) -> Any:
     return ((cosine - inside) / (cosine + inside)) ** 2
 
 
-def _radians(degrees: Any) -> Any:
-    return pt.deg2rad(pt.cast(degrees, "float64"))  # a plain number such as 40.0 would be taken as single precision
-
-
 def tau_omega(series: Mapping[str, Any], canopy_temperature: Any, p: Emission) -> Any:
-    """Add the emission of soil and vegetation (Mo et al. 1982; equation 1 of the SMAP level-2 algorithm).
+    """Add the emission of soil and vegetation (form after Mo et al. 1982, as radiometer retrievals use it).
 
     Parameters
     ----------
@@ -124,15 +106,16 @@ def tau_omega(series: Mapping[str, Any], canopy_temperature: Any, p: Emission) -
     canopy_temperature : tensor
         degC.
     p : Emission
-        Optical depth at nadir is b' LAI + b'' (Wigneron et al. 2007), roughness a factor exp(-h cos^2) on the reflectivity
-        (Choudhury et al. 1979).
+        Optical depth at nadir is b' LAI + b'' (after Wigneron et al. 2007), roughness a factor exp(-h cos^2) on the reflectivity
+        (Choudhury et al. 1979; CMEM has an exponent of the cosine for each polarisation in place of 2, and mixes polarisations above 2 GHz).
 
     Returns
     -------
     tensor
-        K: Ts (1 - r) g + Tc (1 - omega) (1 - g) (1 + r g) with the transmissivity g = exp(-tau / cos); no sky, no air between.
+        K: Ts (1 - r) g + Tc (1 - omega) (1 - g) (1 + r g) with the transmissivity g = exp(-tau / cos); no sky, no air between. Compared with
+        a public retrieval of optical depth; numbers of equations not checked.
     """
-    angle = _radians(p.incidence_angle)
+    angle = radians(p.incidence_angle)
     smooth = horizontal_reflectivity(soil_permittivity(series["soil_moisture"]), angle)
     r = smooth * pt.exp(-p.roughness * pt.cos(angle) ** 2)
     g = pt.exp(-(p.opacity_of_leaves * mid_step(series["lai"]) + p.opacity_of_stems) / pt.cos(angle))
@@ -140,53 +123,9 @@ def tau_omega(series: Mapping[str, Any], canopy_temperature: Any, p: Emission) -
     return soil * (1.0 - r) * g + canopy * (1.0 - p.scattering_albedo) * (1.0 - g) * (1.0 + r * g)
 
 
-def _backscatter(series: Mapping[str, Any], opaque: Any, p: Any) -> Any:
-    cosine = pt.cos(_radians(p.incidence_angle))
-    two_way = pt.exp(-2.0 * p.attenuation * mid_step(series["lai"]) / cosine)
-    soil = 10.0 ** ((p.dry_soil + p.soil_sensitivity * series["soil_moisture"]) / 10.0)
-    return 10.0 * pt.log10(opaque * cosine * (1.0 - two_way) + two_way * soil)
-
-
-def water_cloud(series: Mapping[str, Any], p: WaterCloud) -> Any:
-    """Add the backscatter of vegetation and of the soil under it (Attema & Ulaby 1978; number of the equation not checked).
-
-    Parameters
-    ----------
-    series : mapping of str to tensor
-        ``soil_moisture``, m3 m-3; ``lai``, m2 m-2, at the start of each step, for the water of the vegetation.
-    p : WaterCloud
-        Its coefficients.
-
-    Returns
-    -------
-    tensor
-        dB of A cos (1 - g2) + g2 10^((C + D theta) / 10) with g2 = exp(-2 B LAI / cos).
-    """
-    return _backscatter(series, p.vegetation_scattering, p)
-
-
-def leaf_cloud(series: Mapping[str, Any], p: Any) -> Any:
-    """Let the backscatter of opaque vegetation grow with leaf area (the form of Prévot et al. 1993; not checked in the paper).
-
-    Parameters
-    ----------
-    series : mapping of str to tensor
-        As for `water_cloud`.
-    p : LeafCloud
-        Its coefficients.
-
-    Returns
-    -------
-    tensor
-        dB of A LAI cos (1 - g2) + g2 10^((C + D theta) / 10).
-    """
-    return _backscatter(series, p.leaf_scattering * mid_step(series["lai"]), p)
-
-
 _MOISTURE, _LEAVES, _UNFROZEN = (0.02, 0.5), (0.0, 6.0), (1.0, 35.0)
 _EMISSION: dict[str, tuple[float, float]] = {"soil_moisture": _MOISTURE, "soil_temperature": _UNFROZEN, "lai": _LEAVES}
-_TAU_OMEGA = "Mo et al. (1982), doi 10.1029/JC087iC13p11229; Topp et al. (1980), doi 10.1029/WR016i003p00574, equation 7; Wigneron et al. (2007), doi 10.1016/j.rse.2006.10.014"
-_CLOUD = "Attema & Ulaby (1978), doi 10.1029/RS013i002p00357"
+_TAU_OMEGA = "after Mo et al. (1982), doi 10.1029/JC087iC13p11229; Topp et al. (1980), doi 10.1029/WR016i003p00574; Choudhury et al. (1979), J. Geophys. Res. 84, 5699-5706; Wigneron et al. (2007), doi 10.1016/j.rse.2006.10.014"
 
 SOIL_MOISTURE = ObservationOperator(
     "soil_moisture", {"soil_moisture": (0.0, 0.7)}, lambda s: s["soil_moisture"], error="normal, sd 0.04 m3 m-3 without bias, and a bias"
@@ -197,7 +136,7 @@ SOIL_MOISTURE_FROM_STORE = ObservationOperator(
     moisture_of_store,
     Store,
     quantity="soil_moisture",
-    citation="linear between residual and saturated water content, as in Wagner et al. (1999), doi 10.1016/S0034-4257(99)00036-X",
+    citation="linear between residual and saturated water content, after Wagner et al. (1999), doi 10.1016/S0034-4257(99)00036-X",
     error="normal, sd 0.04 m3 m-3 without bias, and a bias; the surface dries and wets before the root zone",
 )
 BRIGHTNESS_TEMPERATURE = ObservationOperator(
@@ -216,21 +155,4 @@ BRIGHTNESS_TEMPERATURE_CANOPY = ObservationOperator(
     quantity="brightness_temperature",
     citation=_TAU_OMEGA,
     error="normal, sd 1.3 to 4 K",
-)
-BACKSCATTER = ObservationOperator(
-    "backscatter",
-    {"soil_moisture": _MOISTURE, "lai": _LEAVES},
-    water_cloud,
-    WaterCloud,
-    citation=_CLOUD,
-    error="normal, sd 0.2 dB of noise and 0.5 to 2 dB of representativeness",
-)
-BACKSCATTER_LEAF_AREA = ObservationOperator(
-    "backscatter_leaf_area",
-    {"soil_moisture": _MOISTURE, "lai": _LEAVES},
-    leaf_cloud,
-    LeafCloud,
-    quantity="backscatter",
-    citation=f"{_CLOUD}; Prévot et al. (1993), Remote Sensing of Environment 46, 331-339",
-    error="normal, sd 0.2 dB of noise and 0.5 to 2 dB of representativeness",
 )

@@ -52,7 +52,8 @@ def water_content(series: Mapping[str, Any], p: WaterContent) -> Any:
     Returns
     -------
     tensor
-        tau = b VWC (Jackson & Schmugge 1991), VWC in kg m-2.
+        tau = b VWC, VWC in kg m-2 (Jackson & Schmugge 1991, as Schmidt et al. 2023, doi 10.5194/bg-20-1027-2023, repeat it; number of the
+        equation not checked).
     """
     return p.attenuation * (p.leaf_water * mid_step(series["lai"]) + p.wood_water * KILOGRAM * series["wood_carbon"])
 
@@ -75,7 +76,8 @@ def biomass(series: Mapping[str, Any], p: Biomass) -> Any:
     Returns
     -------
     tensor
-        (a C_wood + b LAI) (1 - c (1 - wetness)), at L-band.
+        (a C_wood + b LAI) (1 - c (1 - wetness)), at L-band. The equation of D&B was not checked, and the factor of water is a stand-in.
+        Scholze et al. (2019) add a function of biomass and a term linear in leaf area, as Schmidt et al. (2023) describe it.
     """
     dry = p.per_wood * KILOGRAM * series["wood_carbon"] + p.per_leaf_area * mid_step(series["lai"])
     return _moistened(dry, series["soil_wetness"], p.drying)
@@ -94,7 +96,8 @@ def leaves(series: Mapping[str, Any], p: Leaves) -> Any:
     Returns
     -------
     tensor
-        (a + b LAI) (1 - c (1 - wetness)), at X-band.
+        (a + b LAI) (1 - c (1 - wetness)), at X-band. Momen et al. (2017) predict it from leaf area and leaf water potential; their equation
+        was not checked.
     """
     return _moistened(p.rest + p.per_leaf_area * mid_step(series["lai"]), series["soil_wetness"], p.drying)
 

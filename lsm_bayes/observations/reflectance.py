@@ -6,10 +6,8 @@ Leaf area is clumped; the brightness of soil does not follow its wetness, and th
 from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
-import numpy as np
-import pytensor.tensor as pt
-
 from lsm_bayes.declare import Parameter, Prior, extending
+from lsm_bayes.observations.angles import cosine
 from lsm_bayes.observations.fapar import Canopy, absorbed_fraction
 from lsm_bayes.observations.leaf_area import mid_step
 from lsm_bayes.observations.operator import ObservationOperator
@@ -69,10 +67,6 @@ class Linear(NamedTuple):
 # fmt: on
 
 
-def _cosine(degrees: Any) -> Any:
-    return pt.cos(degrees * (np.pi / 180.0))
-
-
 def _band(p: Any, band: str) -> tuple[tuple[Any, Any], Any, Any]:
     leaf = getattr(p, f"leaf_reflectance_{band}"), getattr(p, f"leaf_transmittance_{band}")
     return leaf, getattr(p, f"soil_reflectance_{band}"), p.leaf_orientation
@@ -115,7 +109,7 @@ def beam_reflectance(series: Mapping[str, Any], p: Any, band: str) -> Any:
     tensor
         0 to 1.
     """
-    return black_sky(p.clumping * mid_step(series["lai"]), _cosine(series["sun_zenith_angle"]), *_band(p, band))
+    return black_sky(p.clumping * mid_step(series["lai"]), cosine(series["sun_zenith_angle"]), *_band(p, band))
 
 
 def normalised_difference(red: Any, nir: Any) -> Any:
@@ -137,7 +131,7 @@ def normalised_difference(red: Any, nir: Any) -> Any:
 def linear_index(series: Mapping[str, Any], p: Any) -> Any:
     """Return the vegetation index as a line of the absorbed fraction of light.
 
-    MacBean et al. (2015) scale both the observed index and the absorbed fraction between percentiles; here offset and gain do this.
+    MacBean et al. (2015) take the index as linear in the simulated absorbed fraction of light.
 
     Parameters
     ----------
@@ -156,7 +150,7 @@ def linear_index(series: Mapping[str, Any], p: Any) -> Any:
 
 _DIFFUSE = {"lai": (0.0, 8.0)}
 _BEAM = {"lai": (0.0, 8.0), "sun_zenith_angle": (0.0, 75.0)}
-_SELLERS = "Sellers (1985), Int. J. Remote Sens. 6, 1335-1372, doi 10.1080/01431168508948283, eqs. 1 to 6"
+_SELLERS = "Sellers (1985), Int. J. Remote Sens. 6, 1335-1372, doi 10.1080/01431168508948283"
 _ERROR = "normal, sd 5 to 10 % of the value plus 0.005, alike in both bands on a day"
 _INDEX_ERROR = "normal, sd 0.02 to 0.05, and a gain and an offset by product"
 

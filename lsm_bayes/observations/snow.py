@@ -43,13 +43,13 @@ def hyperbolic_cover(series: Mapping[str, Any], p: HalfCover) -> Any:
     Returns
     -------
     tensor
-        SWE / (SWE + a), 0 to 1 (Douville et al. 1995, where a is 10 mm; number of the equation not checked).
+        SWE / (SWE + a), 0 to 1 (after Douville et al. 1995; SURFEX, which follows them, has 10 mm. Number of the equation not checked).
     """
     return series["snow_water"] / (series["snow_water"] + p.half_cover_snow)
 
 
 def depth_cover(series: Mapping[str, Any], p: Depletion) -> Any:
-    """Let cover follow depth, less of it for dense, old snow (Niu & Yang 2007, equation 4; number of the equation from memory).
+    """Let cover follow depth, less of it for dense, old snow (Niu & Yang 2007, equation 4 as Noah-OWP cites it).
 
     Parameters
     ----------
@@ -61,7 +61,8 @@ def depth_cover(series: Mapping[str, Any], p: Depletion) -> Any:
     Returns
     -------
     tensor
-        tanh(d / (2.5 z0 (rho / rho_new)^m)) with d = SWE / rho in m, 0 to 1.
+        tanh(d / (2.5 z0 (rho / rho_new)^m)) with d = SWE / rho in m and rho_new = 100 kg m-3, 0 to 1. Land models have m from 1 (CLM) to 2.5
+        (Noah-MP).
     """
     depth = series["snow_water"] / p.snow_density  # 1 mm of water is 1 kg m-2
     return pt.tanh(depth / (2.5 * p.ground_roughness * (p.snow_density / FRESH_SNOW_DENSITY) ** p.melting_factor))

@@ -45,7 +45,7 @@ def aboveground_growth(series: Mapping[str, Any], p: WoodAboveGround) -> Any:
     series : mapping of str to tensor
         ``allocation_to_wood``, gC m-2 d-1, stems, branches and coarse roots together.
     p : WoodAboveGround
-        The default is that of a root-to-shoot ratio of 0.25; Cairns et al. (1997) found 0.26 for upland forests (from memory).
+        The default is that of a root-to-shoot ratio of 0.25; Cairns et al. (1997) found 0.26 for upland forests (number not checked).
 
     Returns
     -------
@@ -88,7 +88,7 @@ def carbon_to_depth(series: Mapping[str, Any], p: SoilProfile) -> Any:
     -------
     tensor
         C (1 - exp(-depth / z*)), gC m-2. A scale of 0.29 m puts half of the carbon of the upper metre into its upper 0.2 m, as under
-        forest in Jobbágy & Jackson (2000).
+        forest in Jobbágy & Jackson (2000; number not checked).
     """
     return -pt.expm1(-p.depth / p.depth_scale) * series["soil_carbon"]
 
@@ -138,7 +138,7 @@ SOIL_CARBON_TO_DEPTH = ObservationOperator(
     {"soil_carbon": (0.0, 1e5)},
     carbon_to_depth,
     SoilProfile,
-    citation="exponential profile: Bernoux et al. (1998), Soil Science 163, 941-951; "
+    citation="exponential profile, after Bernoux et al. (1998), Soil Science 163, 941-951 (not checked in the paper); "
     "Jobbágy & Jackson (2000), doi 10.1890/1051-0761(2000)010[0423:TVDOSO]2.0.CO;2",
     error="log-normal, 10 to 30 % of a plot, bulk density and stones included",
 )

@@ -74,7 +74,8 @@ def height(series: Mapping[str, Any], p: Any) -> Any:
     Returns
     -------
     tensor
-        h = a W^b, m, with W in kgC m-2 above ground. TRIFFID has b = 0.4 and a = 7.7 m for broadleaf trees (Cox 2001).
+        h = a W^b, m, with W in kgC m-2 above ground. TRIFFID has b = 0.4 and a = 7.7 m for broadleaf trees (Cox 2001;
+        the exponent follows from the allometry in JULES's source, a from its parameters, which were not looked up).
     """
     return p.height_scale * ((1.0 - p.belowground_fraction) * KILOGRAM * series["wood_carbon"]) ** p.height_exponent
 
@@ -83,7 +84,7 @@ def relative_height(series: Mapping[str, Any], p: Any, share: float) -> Any:
     """Return the height below which a share of the energy of a lidar waveform returns.
 
     Light that passes a gap down to height z has the probability P(z); leaves return the part that they intercept, the ground the rest
-    (Ni-Meister et al. 2001), so that energy from above z is 1 - P(z) and the ground returns r P(0). Leaf area density changes linearly
+    (after Ni-Meister et al. 2001), so that energy from above z is 1 - P(z) and the ground returns r P(0). Leaf area density changes linearly
     from the ground to the top; P is then inverted in closed form. The pulse is infinitely short.
 
     Parameters
@@ -98,7 +99,9 @@ def relative_height(series: Mapping[str, Any], p: Any, share: float) -> Any:
     Returns
     -------
     tensor
-        m above ground; 0 where the ground alone returns that share.
+        m above ground. 0, with derivatives of 0, where the ground alone returns that share; the slope with leaf area jumps there, the height
+        does not. A real pulse has a width, so that lidars report heights below 0 over open ground and under thin canopies, most of all for
+        25 %: leave out observations below the width of the pulse, or use a higher percentage.
     """
     depth = p.nadir_extinction * mid_step(series["lai"])
     through = pt.exp(-depth)

@@ -59,8 +59,8 @@ def sulphide_uptake(series: Mapping[str, Any], p: CarbonylSulphide) -> Any:
     Returns
     -------
     tensor
-        GPP LRU [COS] / [CO2] minus the emission of the soil, pmol m-2 s-1, positive into the ecosystem (Sandoval-Soto et al. 2005,
-        Campbell et al. 2008).
+        GPP LRU [COS] / [CO2] minus the emission of the soil, pmol m-2 s-1, positive into the ecosystem (Campbell et al. 2008; form of the
+        uptake in STEM).
     """
     # umol m-2 s-1 times pmol umol-1.
     leaves = series["gpp"] * MICROMOLES * p.leaf_relative_uptake * series["cos_mole_fraction"] / series["co2"]
@@ -80,12 +80,14 @@ def anaerobic_methane(series: Mapping[str, Any], p: Methane) -> Any:
         ``heterotrophic_respiration``, gC m-2 d-1; ``aerobic_factor`` and ``anaerobic_factor`` of decomposition, of which the second over
         the sum of both is the anaerobic share; ``soil_temperature``, degC.
     p : Methane
-        Oxidation on the way up is in the ratio, so that no net uptake is possible.
+        Oxidation on the way up is in the ratio, so that no net uptake is possible. CARDAMOM's JCR scheme takes it as the fraction of
+        anaerobic decomposition that becomes methane, at most 1, and the rest as CO2: the same while it is small.
 
     Returns
     -------
     tensor
-        nmol m-2 s-1, positive to the atmosphere: r R_h f_anaerobic Q10^((T - 25) / 10) (Ma et al. 2021; form from memory).
+        nmol m-2 s-1, positive to the atmosphere: r R_h f_anaerobic Q10^((T - 25) / 10), after the JCR scheme in CARDAMOM's source
+        (Ma et al. 2022; the paper was not looked up).
     """
     both = series["aerobic_factor"] + series["anaerobic_factor"]
     # In frozen soil both are 0, and so is the respiration.
@@ -101,7 +103,8 @@ def saturated_methane(series: Mapping[str, Any], p: SaturatedMethane) -> Any:
     series : mapping of str to tensor
         ``heterotrophic_respiration``, gC m-2 d-1; ``water_filled_pore_space``, 0 to 1; ``soil_temperature``, degC.
     p : SaturatedMethane
-        The power is that of the saturated part of the soil in the JCR scheme of CARDAMOM.
+        The power is that of the saturated part of the soil in the JCR scheme of CARDAMOM, where that part and the rest also decompose at
+        rates of their own; here both are alike.
 
     Returns
     -------
@@ -120,20 +123,20 @@ def leaking_nitrous_oxide(series: Mapping[str, Any], p: LeakyPipe) -> Any:
     series : mapping of str to tensor
         ``nitrogen_mineralisation``, g m-2 d-1; ``water_filled_pore_space``, 0 to 1.
     p : LeakyPipe
-        A slope of 6.0 and an equal share at 0.64 are log10(N2O / NO) = 2.6 WFPS - 1.66 of Davidson & Verchot (2000; from memory);
-        BASFOR has 8.5 and 0.7. N2 from soil that is nearly saturated is left out.
+        A slope of 6.0 and an equal share at 0.64 are log10(N2O / NO) = 2.6 WFPS - 1.66, after Davidson & Verchot (2000; not checked in the
+        paper). The grassland model of the BASFOR family has 8.5 and 0.7. N2 from soil that is nearly saturated is left out.
 
     Returns
     -------
     tensor
-        k N_min / (1 + exp(-R (WFPS - WFPS50))), ug m-2 h-1 of nitrogen, positive to the atmosphere. BASFOR takes the logistic as here, but
-        k of the pool of mineral nitrogen.
+        k N_min / (1 + exp(-R (WFPS - WFPS50))), ug m-2 h-1 of nitrogen, positive to the atmosphere. BASFOR's source has the logistic as
+        here, but k of the pool of mineral nitrogen.
     """
     share = pt.sigmoid(p.sensitivity * (series["water_filled_pore_space"] - p.equal_pore_space))
     return 1e6 / 24.0 * p.leak * series["nitrogen_mineralisation"] * share
 
 
-_MA = "Ma et al. (2021), doi 10.1029/2020GB006524"
+_MA = "Ma et al. (2022), Global Biogeochem. Cycles 36, e2022GB007524, after CARDAMOM's source"
 _METHANE_ERROR = "Laplace or log-normal, 20 to 50 %, and a bias of the footprint over a patchwork of wet and dry"
 
 COS_UPTAKE = ObservationOperator(
@@ -151,7 +154,7 @@ METHANE_FLUX = ObservationOperator(
     {"heterotrophic_respiration": (0.0, 15.0), "water_filled_pore_space": (0.05, 1.0), "soil_temperature": (-5.0, 35.0)},
     saturated_methane,
     SaturatedMethane,
-    citation=f"{_MA}; saturated fraction of the JCR scheme of CARDAMOM",
+    citation=f"{_MA}; saturated fraction of the JCR scheme",
     error=_METHANE_ERROR,
 )
 

@@ -14,7 +14,7 @@ from pytensor.graph.basic import Variable
 
 from lsm_bayes.declare import Parameter, Prior
 from lsm_bayes.observations.operator import ObservationOperator
-from lsm_bayes.observations.radiocarbon import linear_recursion
+from lsm_bayes.observations.recursion import linear_recursion
 
 PRESSURE = 1013.25  # hPa; of the air, which the conductance takes up elsewhere
 MOLAR_DENSITY = 5.55e4  # mol m-3, liquid water
@@ -37,7 +37,7 @@ class RingCarbon(NamedTuple):
 
     diffusion: Annotated[float, Parameter("permille", (4.0, 4.8), "fractionation by diffusion through stomata", Prior("normal", 4.4, 0.05), level="global", fixed=True)] = 4.4
     carboxylation: Annotated[float, Parameter("permille", (24.0, 31.0), "fractionation by carboxylation, with that of the mesophyll and of photorespiration", Prior("normal", 27.0, 0.8), level="global")] = 27.0
-    after_photosynthesis: Annotated[float, Parameter("permille", (-2.0, 6.0), "carbon-13 of cellulose above that of the sugar it is made of", Prior("normal", 2.0, 1.0), level="pft")] = 2.0
+    after_photosynthesis: Annotated[float, Parameter("permille", (-2.0, 6.0), "carbon-13 of cellulose above that of leaves", Prior("normal", 2.1, 1.2), level="pft")] = 2.1
 
 
 class RingOxygen(NamedTuple):
@@ -110,7 +110,8 @@ def width(series: Mapping[str, Any], p: RingWidth) -> Any:
     -------
     tensor
         w g(t) (1 + y exp(-t / tau)), mm, t in years from the first, with growth g(t) = (1 - c) A(t) + c g(t - 1) that starts with the first
-        allocation: climate, persistence and age of the linear aggregate model (Cook 1985), age as a negative exponential (Fritts 1976).
+        allocation: climate, persistence and age of the linear aggregate model (after Cook 1985), age as a negative exponential (after Fritts
+        1976). Neither was looked up: growth that mixes linearly with that of the year before is a choice of this operator.
     """
     allocation = series["allocation_to_wood"]
     growth = linear_recursion(p.carry_over, (1.0 - p.carry_over) * allocation, allocation[..., 0])
@@ -131,7 +132,8 @@ def carbon_discrimination(series: Mapping[str, Any], p: RingCarbon) -> Any:
     Returns
     -------
     tensor
-        a + (b - a) ci/ca - d, permille (Farquhar et al. 1982, 1989, the short form), with d from sugar to cellulose.
+        a + (b - a) ci/ca - d, permille (Farquhar et al. 1982, 1989, the short form; numbers of equations not checked), with d from leaves to
+        cellulose: 2.1 with an uncertainty of 1.2 permille in Frank et al. (2015), as pyrealm gives it.
     """
     leaf = p.diffusion + (p.carboxylation - p.diffusion) * series["ci_to_ca"]
     return leaf - p.after_photosynthesis
@@ -151,14 +153,16 @@ def cellulose_oxygen(series: Mapping[str, Any], p: RingOxygen) -> Any:
     Returns
     -------
     tensor
-        Permille. Delta_e = e+ + e_k + (Delta_v - e_k) e_a/e_i with Delta_v = -e+; Delta_L = Delta_e (1 - exp(-P)) / P with P = E L / (C D);
-        Delta = Delta_L (1 - p_ex p_x) + e_o (Barbour et al. 2004); e+ after Majoube (1971).
+        Permille. Delta_e = (1 + e+) (1 + e_k + (Delta_v - e_k) e_a/e_i) - 1 with Delta_v = 1 / (1 + e+) - 1; Delta_L = Delta_e (1 - exp(-P)) / P
+        with P = E L / (C D); Delta = Delta_L (1 - p_ex p_x) + e_o (Barbour et al. 2004, as a public code of their model has it; numbers of
+        equations not checked); e+ after Majoube (1971).
     """
     temperature, humidity = series["air_temperature"], series["relative_humidity"] / 100.0
     kelvin = temperature + 273.15
     equilibrium = 1000.0 * pt.expm1(1137.0 / kelvin**2 - 0.4156 / kelvin - 0.0020667)
     deficit = 6.11 * pt.exp(17.502 * temperature / (temperature + 240.97)) * (1.0 - humidity)  # hPa
-    sites = (equilibrium + p.kinetic) * (1.0 - humidity)
+    # What is left of the product with vapour in equilibrium; without its last term it would be 0.2 permille too low in dry air.
+    sites = (equilibrium + p.kinetic + equilibrium * p.kinetic / 1000.0) * (1.0 - humidity)
     peclet = p.conductance * deficit / PRESSURE * p.path_length / (MOLAR_DENSITY * DIFFUSIVITY)
     # At saturation both the enrichment and the Péclet number are zero.
     leaf = sites * pt.switch(pt.eq(peclet, 0.0), 1.0, -pt.expm1(-peclet) / pt.switch(pt.eq(peclet, 0.0), 1.0, peclet))
@@ -172,7 +176,7 @@ RING_WIDTH = ObservationOperator(
     {"allocation_to_wood": (0.0, 10.0)},
     width,
     RingWidth,
-    citation="Cook (1985), dissertation, University of Arizona; Fritts (1976), Tree Rings and Climate; carry-over in ORCHIDEE: "
+    citation="after Cook (1985), dissertation, University of Arizona; Fritts (1976), Tree Rings and Climate; simulated rings: "
     "Barichivich et al. (2021), doi 10.5194/bg-18-3781-2021",
     error="log-normal, AR(1); correlations with simulated growth of about 0.5",
 )

@@ -1,5 +1,6 @@
 """Light in a canopy above soil after Sellers (1985): two diffuse streams, and the beam of the sun that feeds them.
 
+Coefficients of scattering were compared with GEOtop's source; of the numbers of equations only that of the projected leaf area was checked.
 Soil reflects alike in all directions. Both solutions hold for any leaf area, leaves of spherical orientation and a beam that fades as
 fast as diffuse light included, where the usual formulae divide zero by zero.
 """
@@ -33,7 +34,7 @@ def projection(orientation: Any) -> tuple[Any, Any]:
     -------
     tuple of tensor
         phi1, phi2 of G(mu) = phi1 + phi2 mu, the leaf area projected on a plane across a ray whose angle with the vertical has the cosine
-        mu, per leaf area (Goudriaan 1977; Sellers 1985, eq. 13).
+        mu, per leaf area (Goudriaan 1977; Sellers 1985, eq. 13 as public codes cite it).
     """
     constant = 0.5 - 0.633 * orientation - 0.33 * orientation**2
     return constant, 0.877 * (1.0 - 2.0 * constant)
@@ -88,7 +89,7 @@ def white_sky(leaf_area: Any, leaf: tuple[Any, Any], soil: Any, orientation: Any
     Returns
     -------
     tensor
-        Bihemispherical reflectance, 0 to 1 (Sellers 1985, eqs. 1 and 2 without beam, solved for an albedo of soil below).
+        Bihemispherical reflectance, 0 to 1 (Sellers 1985, without beam, solved for an albedo of soil below).
     """
     x = _light(leaf_area, leaf, soil, orientation)
     return x.deep * x.first + x.last * x.through
@@ -117,7 +118,7 @@ def black_sky(leaf_area: Any, cosine: Any, leaf: tuple[Any, Any], soil: Any, ori
     Returns
     -------
     tensor
-        Directional-hemispherical reflectance, 0 to 1 (Sellers 1985, eqs. 1 to 6).
+        Directional-hemispherical reflectance, 0 to 1 (Sellers 1985).
     """
     x = _light(leaf_area, leaf, soil, orientation)
     constant, slope = projection(orientation)

@@ -1,4 +1,4 @@
-"""Mixing, normalisation, quantile matching and composites: the same on arrays and tensors, with gradients and clear refusals."""
+"""Mixing and normalisation, and what all that needs no instrument has in common: the same on arrays and tensors, with gradients."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,19 +10,12 @@ import pytensor.tensor as pt
 import pytest
 from pytensor.compile.mode import Mode
 
-from lsm_bayes.observations.generic import (
-    anomaly,
-    composites,
-    mixed_footprint,
-    mixed_types,
-    percent_of_range,
-    quantile_map,
-    standardised,
-)
+from lsm_bayes.observations.composites import composites
+from lsm_bayes.observations.generic import anomaly, mixed_footprint, mixed_types, percent_of_range, standardised
+from lsm_bayes.observations.quantile_matching import quantile_map
 
 RNG = np.random.default_rng(11)
 SERIES = RNG.gamma(2.0, 1.5, (3, 200))
-TIME = pd.date_range("2003-12-20", "2005-03-04")  # a leap year inside, both ends within a year
 
 
 def on_tensor(function: Callable[[Any], Any], values: np.ndarray) -> np.ndarray:
@@ -117,82 +110,3 @@ def test_percent_of_range_at_worked_points() -> None:
 def _between(series: np.ndarray) -> np.ndarray:
     low, high = np.quantile(series, [0.05, 0.95], axis=-1)[..., None]
     return (series - low) / (high - low)
-
-
-def test_matched_values_have_the_distribution_of_the_target() -> None:
-    source, target = RNG.normal(3.0, 2.0, 4000), RNG.gamma(2.0, 0.1, 4000)
-    found = quantile_map(source, target, 41)(source)
-    levels = np.linspace(0.02, 0.98, 25)
-    np.testing.assert_allclose(np.quantile(found, levels), np.quantile(target, levels), atol=0.01)
-
-
-def test_map_of_a_linear_relation_is_that_relation_also_beyond_what_was_seen() -> None:
-    source = RNG.uniform(0.0, 1.0, 500)
-    found = quantile_map(source, 0.1 + 0.4 * source, 11)
-    values = np.array([-1.0, 0.0, 0.33, 1.0, 2.0])
-    np.testing.assert_allclose(found(values), 0.1 + 0.4 * values, rtol=1e-10)
-
-
-def test_map_is_monotone_and_continuous_with_ties() -> None:
-    source = np.concatenate([np.zeros(300), RNG.gamma(1.0, 1.0, 300)])
-    found = quantile_map(source, np.concatenate([RNG.normal(0, 1, 500), [np.nan]]), 21)
-    grid = np.linspace(-1.0, 12.0, 2001)
-    values = found(grid)
-    assert (np.diff(values) >= 0).all() and (np.diff(found.source) > 0).all()
-    near = 1e-12
-    np.testing.assert_allclose(found(found.source - near), found(found.source), atol=1e-6)
-    # Many equal values make a steep piece, which does not go on beyond what was seen.
-    whole = np.ptp(found.target) / np.ptp(found.source)
-    np.testing.assert_allclose(found(np.array([found.source[0] - 2.0])), found.target[0] - 2.0 * whole)
-
-
-def test_maps_that_cannot_be_fitted_are_refused() -> None:
-    with pytest.raises(ValueError, match="the target has 3"):
-        quantile_map(SERIES[0], np.array([1.0, 2.0, 3.0, np.nan]), 5)
-    with pytest.raises(ValueError, match="all quantiles of the source are 2;"):
-        quantile_map(np.full(50, 2.0), SERIES[0], 5)
-    with pytest.raises(ValueError, match="at least 2 quantiles; got 1"):
-        quantile_map(SERIES[0], SERIES[1], 1)
-
-
-def test_composites_are_the_46_periods_of_modis() -> None:
-    year = pd.date_range("2004-01-01", "2004-12-31")
-    found = composites(year)
-    assert len(found.time) == 46 and found.count[-1] == 6 and (found.count[:-1] == 8).all()
-    assert list(found.time.strftime("%j")[:3]) == ["001", "009", "017"] and found.time[-1] == pd.Timestamp("2004-12-26")
-
-
-@pytest.mark.parametrize("kind", ["mean", "max"])
-def test_composites_equal_a_plain_groupby_of_observed_days(kind: str) -> None:
-    observed = RNG.uniform(size=len(TIME)) < 0.4
-    values = RNG.normal(size=len(TIME))
-    label = TIME.year * 100 + (TIME.day_of_year - 1) // 8
-    wanted = pd.Series(np.where(observed, values, np.nan)).groupby(label).agg(kind).dropna()
-    made = composites(TIME, observed)
-    found = made.mean(values) if kind == "mean" else made.maximum(values)
-    np.testing.assert_allclose(found, wanted.to_numpy(), rtol=1e-12)
-    assert len(made.time) == len(wanted) and made.time.is_monotonic_increasing
-
-
-def test_a_largest_value_on_the_last_day_of_a_short_period_counts_once() -> None:
-    made = composites(pd.date_range("2004-12-20", "2005-01-10"))
-    x = pt.dvector("x")
-    gradient = pytensor.function([x], pytensor.grad(made.maximum(x).sum(), x), mode=Mode("py", None))(np.arange(22.0))
-    assert sorted(set(gradient)) == [0.0, 1.0] and gradient.sum() == len(made.time)
-
-
-def test_days_that_were_not_observed_do_not_count() -> None:
-    observed = RNG.uniform(size=len(TIME)) < 0.5
-    values = np.where(observed, 1.0, np.nan)
-    made = composites(TIME, observed)
-    np.testing.assert_allclose(made.mean(values), 1.0)
-    np.testing.assert_allclose(made.maximum(values), 1.0)
-
-
-def test_composites_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"got the shape \(5,\), bool"):
-        composites(TIME, np.ones(5, dtype=bool))
-    with pytest.raises(ValueError, match="got 0 days"):
-        composites(TIME, days=0)
-    with pytest.raises(ValueError, match="0 steps"):
-        composites(TIME, np.zeros(len(TIME), dtype=bool))

@@ -6,7 +6,7 @@ import pytest
 from pytensor.compile.mode import Mode
 
 from lsm_bayes import observations
-from lsm_bayes.observations.radiocarbon import DECAY, delta_from_fraction_modern, linear_recursion, pool_fraction, radiocarbon_in_series
+from lsm_bayes.observations.radiocarbon_balance import DECAY, delta_from_fraction_modern, pool_fraction, radiocarbon_in_series
 
 YEARS = np.arange(1940, 2020)
 
@@ -22,17 +22,6 @@ def given(curve: np.ndarray, days: float = 365.25) -> dict[str, np.ndarray]:
 
 def number(x: object) -> np.ndarray:
     return np.asarray(pt.as_tensor(x).eval(mode=Mode("py", None)))
-
-
-def test_recursion_is_a_loop_with_leading_axes() -> None:
-    rng = np.random.default_rng(1)
-    factor, gain, start = rng.uniform(0.2, 0.9, (3, 7)), rng.normal(size=7), rng.normal(size=3)
-    x, wanted = start, []
-    for t in range(7):
-        x = factor[:, t] * x + gain[t]
-        wanted.append(x)
-    found = number(linear_recursion(pt.constant(factor), pt.constant(gain), pt.constant(start)))
-    np.testing.assert_allclose(found, np.stack(wanted, axis=-1), rtol=1e-14)
 
 
 def test_under_a_constant_atmosphere_age_is_that_of_the_turnover() -> None:

@@ -12,8 +12,10 @@ P = {"fast_fraction": 0.4, "fast_residence_time": 2.0, "slow_residence_time": 25
 STORED = 1.5 * (0.4 * 2.0 + 0.6 * 25.0)  # mm, in equilibrium with the discharge before the first step
 
 
-def discharge(runoff: Any, **changed: Any) -> np.ndarray:
-    return observations.get("streamflow").evaluate({"runoff": np.asarray(runoff, dtype=float)}, P | changed)
+def discharge(runoff: Any, length: Any = 1.0, **changed: Any) -> np.ndarray:
+    given = np.asarray(runoff, dtype=float)
+    series = {"runoff": given, "step_length": np.broadcast_to(np.asarray(length, dtype=float), given.shape)}
+    return observations.get("streamflow").evaluate(series, P | changed)
 
 
 def rain(n: int, seed: int = 3) -> np.ndarray:
@@ -29,19 +31,12 @@ def test_all_that_runs_off_and_was_stored_is_discharged_in_the_end() -> None:
 def test_mass_is_conserved_with_steps_of_any_length() -> None:
     lengths = np.random.default_rng(4).uniform(1.0, 31.0, 300)
     runoff = np.where(np.arange(300) < 200, rain(300), 0.0)
-    found = observations.get("streamflow_any_step").evaluate({"runoff": runoff, "step_length": lengths}, P)
-    np.testing.assert_allclose((found * lengths).sum(), (runoff * lengths).sum() + STORED, rtol=1e-9)
-
-
-def test_steps_of_one_day_are_those_of_any_length() -> None:
-    found = observations.get("streamflow_any_step").evaluate({"runoff": rain(60), "step_length": np.ones(60)}, P)
-    np.testing.assert_allclose(found, discharge(rain(60)), rtol=1e-13)
+    np.testing.assert_allclose((discharge(runoff, lengths) * lengths).sum(), (runoff * lengths).sum() + STORED, rtol=1e-9)
 
 
 def test_a_long_step_is_the_mean_of_short_ones() -> None:
-    monthly = observations.get("streamflow_any_step").evaluate({"runoff": [3.0, 0.5], "step_length": [30.0, 30.0]}, P)
     daily = discharge(np.repeat([3.0, 0.5], 30))
-    np.testing.assert_allclose(monthly, daily.reshape(2, 30).mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(discharge([3.0, 0.5], 30.0), daily.reshape(2, 30).mean(axis=1), rtol=1e-12)
 
 
 def test_steady_runoff_is_steady_discharge() -> None:
@@ -71,7 +66,7 @@ def test_routing_solves_its_differential_equation() -> None:
 
 def test_defaults_are_as_precise_as_given_values() -> None:
     operator = observations.get("streamflow")
-    given = {"runoff": rain(30)}
+    given = {"runoff": rain(30), "step_length": np.ones(30)}
     np.testing.assert_allclose(operator.evaluate(given), operator.evaluate(given, operator.defaults), rtol=1e-14)
 
 

@@ -87,10 +87,19 @@ def oxygen(p: dict[str, float] | None = None, **changed: float) -> float:
 
 def test_oxygen_of_cellulose_worked_by_hand() -> None:
     # At 25 degC e+ is 9.4 permille and saturation 31.7 hPa; half saturated air takes up 0.15 x 15.8 / 1013 = 2.35 mmol m-2 s-1, and
-    # with 20 mm the Péclet number is 0.318: 85.8 % of (9.4 + 28) / 2, of which 60 % reaches cellulose, above 27.
+    # with 20 mm the Péclet number is 0.318: 85.8 % of (9.4 + 28 x 1.0094) / 2, of which 60 % reaches cellulose, above 27.
     assert oxygen({"kinetic": 28.0, "conductance": 0.15, "path_length": 0.02, "exchange": 0.4, "biological": 27.0}) == pytest.approx(
-        27.0 + 0.6 * 0.858 * 18.7, abs=0.05
+        27.0 + 0.6 * 0.858 * 18.83, abs=0.05
     )
+
+
+def test_leaf_water_is_that_of_the_ratios_of_evaporation() -> None:
+    # Ratios, without the shorthand in permille: R_e = a+ (a_k R_source (1 - h) + R_vapour h) with R_vapour = R_source / a+.
+    plus, kinetic = np.exp(1137.0 / 293.15**2 - 0.4156 / 293.15 - 0.0020667), 1.028
+    for h in (0.3, 0.6, 0.9):
+        leaf = 1000.0 * (plus * (kinetic * (1.0 - h) + h / plus) - 1.0)
+        p = {"kinetic": 28.0, "conductance": 0.01, "path_length": 1e-9, "exchange": 0.0, "biological": 27.0}
+        assert oxygen(p, relative_humidity=100.0 * h, air_temperature=20.0) - 27.0 == pytest.approx(leaf, rel=1e-6)
 
 
 def test_in_saturated_air_cellulose_is_source_water_and_its_fractionation() -> None:
