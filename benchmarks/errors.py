@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 
-from lsm_bayes.errors import ErrorModel, Laplace, OrnsteinUhlenbeck, Scale
-from lsm_bayes.errors.model import add_likelihood, site_series
+from lsm_bayes.errors import ErrorModel, Laplace, Matern, OrnsteinUhlenbeck, Scale
+from lsm_bayes.errors.likelihood import add_likelihood
+from lsm_bayes.errors.model import site_series
 from lsm_bayes.inference import Density
 
 DAYS, REPEATS = 10_000, 400
@@ -23,6 +24,9 @@ CASES = {
     "AR(1), Student-t": ErrorModel(discrepancy=None, heavy_tailed=True),
     "AR(1), Laplace": ErrorModel(discrepancy=None) + Laplace(),
     "AR(1) and slow discrepancy (default)": ErrorModel(discrepancy=Scale(0.25)),
+    "Matérn 1/2 and independent": INDEPENDENT + Matern(30.0, smoothness=0.5),
+    "Matérn 3/2 and independent": INDEPENDENT + Matern(30.0),
+    "Matérn 5/2 and independent": INDEPENDENT + Matern(30.0, smoothness=2.5),
 }
 
 

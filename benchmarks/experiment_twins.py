@@ -23,7 +23,7 @@ from lsm_bayes.calibration.priors import date_prior
 from lsm_bayes.calibration.streams import LEAF_AREA_ERROR
 from lsm_bayes.diagnostics.gates import convergence
 from lsm_bayes.errors import ErrorModel
-from lsm_bayes.errors.model import simulate_errors
+from lsm_bayes.errors.simulation import simulate_errors
 from lsm_bayes.inference import Density, find_modes, sample
 from lsm_bayes.land import get
 from lsm_bayes.simulation import simulate

@@ -5,6 +5,7 @@ The public API, in the order in which it is used. Names are imported when they a
 Declare a land model
     `ProcessModel`, `Parameter`, `Prior`, `Quantity`, `Budget`, `Equilibrium`, `Coordinates`, `DateShift`, `Constraint`, `Nested`;
     verify it with `check_process_model`. `ObservationOperator` declares what an instrument sees, `check_observation_operator` verifies it.
+    `with_forcing_bias` makes a model whose forcing may be wrong by an inferred factor or offset.
 Find what there is
     `land`, `models`, `datasets` and `observations`, each has ``available()``; ``land.get(name)`` is a process model,
     ``models.get(name).build(data)`` a PyMC model, ``observations.get(name)`` an observation operator. `errors`
@@ -16,7 +17,7 @@ Run
 Calibrate
     `build_model` with `Stream`, `ErrorModel`, `Scale`; pooling `complete`, `none`, `partial`; initial pools `Free`, `InProportion`,
     `NearEquilibrium`, `AtEquilibrium`, `AfterDisturbance` with a `Cycle` of forcing; `date_prior`; `Constraints`. The result is a plain
-    ``pm.Model``, and `prior_model` is its prior with constraints.
+    ``pm.Model``, and `prior_model` is its prior with constraints. `carry_over` makes its posterior the prior of the next, stepwise.
 Infer
     `calibrate` does all of it; its parts are `sample_prior`, `sample_constrained_prior`, `prior_starts`, `find_modes`, `sample`,
     `sample_laplace`, `predict`, with `Density` for a model that is compiled once. `save_result` and `load_result` keep the DataTree.
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         NearEquilibrium,
         Stream,
         build_model,
+        carry_over,
         complete,
         date_prior,
         none,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from lsm_bayes.declare import Budget, Constraint, Coordinates, DateShift, Equilibrium, Nested, Parameter, Prior, ProcessModel
     from lsm_bayes.diagnostics import check
     from lsm_bayes.errors import ErrorModel, Scale
+    from lsm_bayes.forcing_bias import with_forcing_bias
     from lsm_bayes.inference import Density, find_modes, prior_starts, sample, sample_constrained_prior, sample_laplace, sample_prior
     from lsm_bayes.inference import load as load_result
     from lsm_bayes.inference import save as save_result
@@ -66,13 +69,14 @@ if TYPE_CHECKING:
 # Module to the names taken from it, with a colon and the name there where that is another. Subpackages are named by themselves.
 _SUBPACKAGES = ("datasets", "errors", "land", "models", "observations")
 _NAMES = {
-    "calibration": "AfterDisturbance AtEquilibrium Constraints Cycle Free InProportion NearEquilibrium Stream build_model complete "
-    "date_prior none partial prior_model",
+    "calibration": "AfterDisturbance AtEquilibrium Constraints Cycle Free InProportion NearEquilibrium Stream build_model carry_over "
+    "complete date_prior none partial prior_model",
     "calibration.predict": "predict",
     "datasets": "NotAvailableError from_xarray load read_alma read_fluxnet",
     "declare": "Budget Constraint Coordinates DateShift Equilibrium Nested Parameter Prior ProcessModel",
     "diagnostics": "check",
     "errors": "ErrorModel Scale",
+    "forcing_bias": "with_forcing_bias",
     "inference": "Density find_modes load_result:load prior_starts sample sample_constrained_prior sample_laplace sample_prior "
     "save_result:save",
     "observations": "ObservationOperator",
@@ -111,6 +115,7 @@ __all__ = [
     "Stream",
     "build_model",
     "calibrate",
+    "carry_over",
     "check",
     "check_observation_operator",
     "check_process_model",
@@ -139,6 +144,7 @@ __all__ = [
     "sample_prior",
     "save_result",
     "simulate",
+    "with_forcing_bias",
     "write_report",
 ]
 

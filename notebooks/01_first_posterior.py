@@ -25,7 +25,7 @@ try:
     data = lb.load("ch-dav", start="2014", end="2016")
 except lb.NotAvailableError as missing:
     print(missing)
-    data = lb.load("fluxnet-daily-water", "FI-Hyy", start="2004", end="2006")
+    data = lb.load("fluxnet-daily-water", "FI-Hyy", start="2006", end="2008")
 site = str(data["site"].item())
 data
 

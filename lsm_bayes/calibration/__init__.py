@@ -6,20 +6,24 @@ from lsm_bayes.calibration.initial import AfterDisturbance, AtEquilibrium, Cycle
 from lsm_bayes.calibration.pooling import Pooling, complete, none, partial
 from lsm_bayes.calibration.predict import predict
 from lsm_bayes.calibration.priors import date_prior
+from lsm_bayes.calibration.stepwise import CarriedPosterior, NotNormalWarning, carry_over
 from lsm_bayes.calibration.streams import Stream
 
 __all__ = [
     "AfterDisturbance",
     "AtEquilibrium",
     "Calibration",
+    "CarriedPosterior",
     "Constraints",
     "Cycle",
     "Free",
     "InProportion",
     "NearEquilibrium",
+    "NotNormalWarning",
     "Pooling",
     "Stream",
     "build_model",
+    "carry_over",
     "complete",
     "date_prior",
     "none",

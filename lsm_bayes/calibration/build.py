@@ -14,16 +14,20 @@ import xarray as xr
 from lsm_bayes.calibration.card import card
 from lsm_bayes.calibration.choices import Calibration, Constraints, SiteRecord
 from lsm_bayes.calibration.constraints import add_constraints, add_run_constraints, needs_of
+from lsm_bayes.calibration.earlier import add_earlier, check_earlier
 from lsm_bayes.calibration.initial import Free, Initial, NearEquilibrium, initial_of, near_equilibrium
-from lsm_bayes.calibration.operators import check_inputs, observed_series, simulated_inputs
+from lsm_bayes.calibration.operators import check_inputs, driver_of, observed_series, simulated_inputs
 from lsm_bayes.calibration.pooling import Groups, Pooling, pooling_of
 from lsm_bayes.calibration.predict import calibration_of
+from lsm_bayes.calibration.simultaneous import check_correlated, moments
 from lsm_bayes.calibration.spin_up import add_pools
+from lsm_bayes.calibration.stepwise import CarriedPosterior
 from lsm_bayes.calibration.streams import Stream, declared_parameters, prepare
 from lsm_bayes.calibration.table import Table, add_parameters
 from lsm_bayes.datasets import validate
 from lsm_bayes.declare import Parameter, Prior, ProcessModel
-from lsm_bayes.errors.model import add_likelihood
+from lsm_bayes.errors.likelihood import add_likelihood
+from lsm_bayes.errors.terms import Innovations
 from lsm_bayes.forcing import Forcing, forcing_arrays, whole_years
 from lsm_bayes.observations.aggregation import combined
 from lsm_bayes.simulation import symbolic_run
@@ -91,6 +95,7 @@ def build_model(
     priors: Mapping[str, Prior | Mapping[str, Prior]] | None = None,
     fixed: Mapping[str, float] | None = None,
     constraints: Constraints | float | None = None,
+    prior_from: CarriedPosterior | None = None,
 ) -> pm.Model:
     """Build a plain PyMC model of a calibration.
 
@@ -122,6 +127,9 @@ def build_model(
     constraints : Constraints or float, optional
         Which constraints of the process model shape the prior. A number is the width of those on parameters alone: a log ratio by which
         one is missed costs half a nat, twice that two. None leaves them out.
+    prior_from : CarriedPosterior, optional
+        From `carry_over`: the posterior of an earlier calibration of other streams or periods, in place of the declared priors of all that
+        both calibrate.
 
     Returns
     -------
@@ -134,11 +142,13 @@ def build_model(
     KeyError
         For unknown names of sites, streams, parameters or constraints, and for missing forcing.
     ValueError
-        For missing values, uncertainties or units, periods that are too short, and constraints of a model that declares none.
+        For missing values, uncertainties or units, periods that are too short, constraints of a model that declares none, and an earlier
+        step that does not fit: another process model, other priors or pooling, hierarchies, observations that it has used.
     """
     wanted = [Stream(s) if isinstance(s, str) else s for s in streams]
     if not wanted and constraints is None:
         raise ValueError("no stream to fit; give at least one, such as 'nee', or constraints for a prior that knows them")
+    check_correlated(wanted)
     declared = declared_parameters(model, wanted)
     for name in {**(priors or {}), **(fixed or {})}:
         if name not in declared:
@@ -152,7 +162,8 @@ def build_model(
     types = [str(r.data["pft"].item()) if "pft" in r.data.coords or "pft" in r.data else "unknown" for r in records]
     pfts = sorted(set(types))
     groups = Groups(names, pfts, np.array([pfts.index(t) for t in types]))
-    prepared = [prepare(s, [r.data for r in records], names, [r.training for r in records]) for s in wanted]
+    drivers = [partial(driver_of, r) for r in records]
+    prepared = [prepare(s, [r.data for r in records], names, [r.training for r in records], drivers) for s in wanted]
     named = initial if isinstance(initial, Mapping) else {}
     still = _declared_fixed(declared, {**(priors or {}), **named}) | dict(fixed or {})
     calibration = Calibration(
@@ -165,7 +176,9 @@ def build_model(
         _site_priors(declared, priors or {}, names),
         still,
         choice,
+        prior_from,
     )
+    check_earlier(calibration)
     coords: dict[str, Any] = {f"{p.name}_observation": np.arange(sum(a.time.size for a in p.fitted)) for p in prepared}
     if groups.several:
         coords |= {"site": names, "pft": pfts}
@@ -244,16 +257,21 @@ def add_parameters_and_streams(c: Calibration) -> None:
         if name not in c.fixed and not isinstance(c.initial[name], Free):
             value = table.get(name)
             pm.Deterministic(name, value if c.site_dim else value[0], dims=c.site_dim)
+    add_earlier(c)
     wanted = {i for p in c.streams for i in simulated_inputs(c.process_model, p.operator)} | needs_of(c)
     runs = _run(c, table, sorted(wanted)) if wanted else []
     if needs_of(c):
         add_run_constraints(c, table, list(_by_length(c).values()), runs)
     offsets = _offsets(c)
+    innovations: dict[str, Innovations] = {}
     for p in c.streams:
         pairs = [observed_series(c, p, run, table, members) for run, members in zip(runs, _by_length(c).values(), strict=True)]
         whole = combined(p.fitted, offsets)
         mean, spread = (None if parts[0] is None else whole.mean(_joined(parts)) for parts in zip(*pairs, strict=True))
-        add_likelihood(p.name, p.stream.error_model, mean, p.series, c.site_dim, spread)
+        times = [moments(a.time, p.stream.period) for a in p.fitted]
+        found = add_likelihood(p.name, p.stream.error_model, mean, p.series, c.site_dim, spread, times, innovations)
+        if found is not None:
+            innovations[p.name] = found
 
 
 def _joined(parts: Sequence[Any]) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from lsm_bayes.calibration.choices import Calibration
+from lsm_bayes.calibration.earlier import earlier_card
 from lsm_bayes.calibration.initial import Free
 from lsm_bayes.calibration.priors import describe
 from lsm_bayes.declare import Prior
@@ -26,11 +27,15 @@ def card(c: Calibration) -> dict[str, Any]:
     model = c.process_model
     periods = [(r.forcing.time[r.training][[0, -1]], r.forcing.time[~r.training]) for r in c.records]
     withheld = [w for _, w in periods if w.size]
-    parameters = {}
+    parameters: dict[str, Any] = {}
+    earlier = earlier_card(c)
+    carried = earlier["carried"] if earlier is not None else []
     for name, (declared, default) in c.declared.items():
         prior = c.priors[name]
         choice = c.initial.get(name, Free())
         shown = describe(declared, prior if isinstance(prior, Prior) else prior[0]) if isinstance(choice, Free) else choice.describe()
+        if name in carried and c.earlier is not None:
+            shown = f"{c.earlier.describe()}; declared: {shown}"
         parameters[name] = {
             "unit": declared.unit,
             "bounds": _bounds(c, name),
@@ -67,6 +72,7 @@ def card(c: Calibration) -> dict[str, Any]:
         "period_withheld": [f"{min(w[0] for w in withheld):%Y-%m-%d}", f"{max(w[-1] for w in withheld):%Y-%m-%d}"] if withheld else None,
         "parameters": parameters,
         "constraints": {k.name: c.constraints.describe(k) for k in c.constraints.chosen(model)} if c.constraints is not None else {},
+        **({"earlier_posterior": earlier} if earlier is not None else {}),
         "citations": list(model.citations),
         "data": {k: str(v) for k, v in c.records[0].data.attrs.items() if k in ("title", "source", "licence", "license", "citation")},
         "days": int(sum(np.size(r.training) for r in c.records)),

@@ -1,6 +1,7 @@
 """What a calibration consists of: sites, streams and choices for every parameter."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -11,6 +12,9 @@ from lsm_bayes.calibration.streams import PreparedStream, declared_parameters
 from lsm_bayes.declare import Constraint, Parameter, Prior, ProcessModel
 from lsm_bayes.forcing import Forcing
 from lsm_bayes.vocabulary import unknown
+
+if TYPE_CHECKING:
+    from lsm_bayes.calibration.stepwise import CarriedPosterior
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,8 @@ class Calibration:
         Choices, completed by the defaults.
     constraints : Constraints or None
         Which constraints of the process model are imposed; None without any.
+    earlier : CarriedPosterior or None
+        Posterior of an earlier step, in place of the declared priors of what both calibrate.
     """
 
     process_model: ProcessModel
@@ -139,6 +145,7 @@ class Calibration:
     priors: dict[str, Prior | list[Prior]]
     fixed: dict[str, float]
     constraints: Constraints | None = None
+    earlier: "CarriedPosterior | None" = None
 
     @property
     def declared(self) -> dict[str, tuple[Parameter, float]]:

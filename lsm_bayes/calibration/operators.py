@@ -11,7 +11,9 @@ from lsm_bayes.calibration.choices import Calibration, SiteRecord
 from lsm_bayes.calibration.streams import PreparedStream, Stream, parameter_name
 from lsm_bayes.calibration.table import Table
 from lsm_bayes.declare import ProcessModel
+from lsm_bayes.forcing import step_lengths
 from lsm_bayes.observations import ObservationOperator
+from lsm_bayes.vocabulary import unknown
 
 
 def check_inputs(model: ProcessModel, streams: Sequence[Stream], records: Sequence[SiteRecord]) -> None:
@@ -45,6 +47,38 @@ def check_inputs(model: ProcessModel, streams: Sequence[Stream], records: Sequen
                 missing = int((~np.isfinite(_given(record, name))).sum())
                 if missing:
                     raise ValueError(f"{where}, and in the data of {record.name} {missing} of its values are missing; fill these gaps")
+
+
+def driver_of(record: SiteRecord, name: str) -> np.ndarray:
+    """Return a driver that an error model reads.
+
+    Parameters
+    ----------
+    record : SiteRecord
+        The site.
+    name : str
+        Forcing or variable of the data.
+
+    Returns
+    -------
+    numpy.ndarray
+        (time,).
+
+    Raises
+    ------
+    KeyError
+        When the site has none of that name.
+    ValueError
+        When it has gaps.
+    """
+    if not _has(record, name):
+        there = sorted({*map(str, record.data.data_vars), *record.forcing.varying})
+        raise KeyError(f"the error model reads a driver at {record.name}: {unknown('driver', name, there)}")
+    found = _given(record, name)
+    missing = int((~np.isfinite(found)).sum())
+    if missing:
+        raise ValueError(f"the error model reads {name!r}, and at {record.name} {missing} of its values are missing; fill these gaps")
+    return found
 
 
 def simulated_inputs(model: ProcessModel, operator: ObservationOperator) -> set[str]:
@@ -151,12 +185,14 @@ def _simulated(model: ProcessModel, name: str) -> bool:
 
 
 def _has(record: SiteRecord, name: str) -> bool:
-    return name in record.data or name in record.data.coords or name in record.forcing.varying | dict(record.forcing.folded)
+    known = record.forcing.varying | dict(record.forcing.folded)
+    return name in record.data or name in record.data.coords or name in known or name == "step_length"
 
 
 def _given(record: SiteRecord, name: str) -> np.ndarray:
     if name in record.data or name in record.data.coords:
         values = np.asarray(record.data[name].values, dtype=float)
     else:  # clocks and what is made of other forcing
-        values = np.asarray((record.forcing.varying | dict(record.forcing.folded))[name], dtype=float)
+        known = record.forcing.varying | dict(record.forcing.folded)
+        values = np.asarray(known[name] if name in known else step_lengths(record.forcing.time), dtype=float)
     return np.broadcast_to(values, record.training.shape)

@@ -10,9 +10,10 @@ import xarray as xr
 
 from lsm_bayes.calibration.choices import Calibration, SiteRecord
 from lsm_bayes.calibration.operators import predicted_series, simulated_inputs
+from lsm_bayes.calibration.simultaneous import correlated_streams, moments
 from lsm_bayes.calibration.streams import PreparedStream, parameter_name
-from lsm_bayes.errors.memory import effective_size
-from lsm_bayes.errors.model import correlation_at, simulate_errors
+from lsm_bayes.errors.simulation import effective_values, simulate_errors, simulate_innovations
+from lsm_bayes.errors.terms import Innovations
 from lsm_bayes.simulation import simulate
 
 # Fluxes that budgets and reports show where a model has them.
@@ -93,7 +94,8 @@ def predict(model: pm.Model, tree: xr.DataTree, *, draws: int = 400, seed: int =
     xarray.DataTree
         The same tree with groups ``posterior_predictive`` (simulated observations, and ``<stream>_mean`` for the operator without error;
         training and withheld periods), ``observed_data``, ``constant_data``, ``forcing`` and ``budget``. Errors are simulated afresh: the
-        bands of the training period are not drawn to its residuals.
+        bands of the training period are not drawn to its residuals. Correlation of errors between streams is simulated, that between
+        sites is not.
 
     Raises
     ------
@@ -105,6 +107,7 @@ def predict(model: pm.Model, tree: xr.DataTree, *, draws: int = 400, seed: int =
     step = max(1, posterior.sizes["chain"] * posterior.sizes["draw"] // draws)
     thinned = posterior.isel(draw=slice(None, None, step))
     rng = np.random.default_rng(seed)
+    together = correlated_streams([p.stream for p in c.streams])
     pieces: dict[str, list[xr.Dataset]] = {
         "posterior_predictive": [],
         "observed_data": [],
@@ -116,8 +119,13 @@ def predict(model: pm.Model, tree: xr.DataTree, *, draws: int = 400, seed: int =
         parameters = parameters_at(c, thinned, i)
         run = _site_run(c, record, parameters)
         predicted, observed, constant = [], [], []
+        innovations: dict[str, Innovations] = {}
         for p in c.streams:
-            a, b, d = _stream(c, p, i, record, run, parameters, thinned, rng)
+            own = _error_draws(p, thinned, i)
+            if p.name in together:
+                times = moments(p.whole[i].time, p.stream.period)
+                innovations[p.name] = simulate_innovations(rng, p.stream.error_model, p.name, own, times, innovations)
+            a, b, d = _stream(c, p, i, record, run, parameters, thinned, rng, own, innovations.get(p.name))
             predicted.append(a)
             observed.append(b)
             constant.append(d)
@@ -157,6 +165,8 @@ def _stream(
     parameters: Mapping[str, Any],
     thinned: xr.Dataset,
     rng: np.random.Generator,
+    draws: dict[str, np.ndarray],
+    innovations: Innovations | None,
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
     series, spread = predicted_series(c, p, record, run, parameters)
     whole = p.whole[i]
@@ -165,10 +175,21 @@ def _stream(
     flat = mean.reshape(-1, shape[-1])
     # Of means over periods too: the error of an operator does not average out.
     uncertain = None if spread is None else whole.mean(spread).reshape(flat.shape)
-    draws = _error_draws(p, thinned, i)
     start = sum(s.years[1] for s in p.series[:i]) * 12
     gain, systematic, random = simulate_errors(
-        rng, p.stream.error_model, p.name, draws, p.series[i], whole.time, whole.gap, p.uncertainties[i], start, flat, uncertain
+        rng,
+        p.stream.error_model,
+        p.name,
+        draws,
+        p.series[i],
+        whole.time,
+        whole.gap,
+        p.uncertainties[i],
+        start,
+        flat,
+        uncertain,
+        p.places[i],
+        None if innovations is None else innovations.value,
     )
     simulated = (gain * flat + systematic + random).reshape(shape)
     axis = f"time_{p.name}"
@@ -184,8 +205,9 @@ def _stream(
     last = whole.last - 1 if whole.last.size else np.arange(whole.steps.size)
     withheld = ~record.training[whole.steps[last]]
     fitted = p.series[i]
-    column = {k: v[:, None] for k, v in draws.items() if v.ndim == 1}
-    worth = effective_size(correlation_at(p.stream.error_model, p.name, column, fitted.time, fitted.gap)).mean()
+    at_fitted = p.fitted[i].mean(series).reshape(flat.shape[0], -1)
+    its_sd = None if spread is None else p.fitted[i].mean(spread).reshape(at_fitted.shape)
+    worth = effective_values(p.stream.error_model, p.name, draws, fitted, at_fitted, its_sd).mean()
     constant = xr.Dataset(
         {
             f"{p.name}_uncertainty": (axis, p.uncertainties[i], units),

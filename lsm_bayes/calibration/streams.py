@@ -1,7 +1,7 @@
 """Streams: which observations, averaged over which period, with which error model."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -10,7 +10,8 @@ import xarray as xr
 
 from lsm_bayes import observations
 from lsm_bayes.declare import Parameter, ProcessModel
-from lsm_bayes.errors.model import ErrorModel, Scale, SiteSeries, site_series
+from lsm_bayes.errors.model import ErrorModel, SiteSeries, site_series
+from lsm_bayes.errors.terms import Place, Scale, days_of
 from lsm_bayes.observations import ObservationOperator
 from lsm_bayes.observations.aggregation import Aggregation, aggregation
 from lsm_bayes.vocabulary import parse_unit, quantity
@@ -83,6 +84,8 @@ class PreparedStream:
         Observations of the training period, and of the training and withheld periods, by site.
     series : list of SiteSeries
         Fitted observations by site.
+    values, uncertainties, places
+        Observations, stated uncertainty, and times with drivers of `whole`, by site.
     """
 
     stream: Stream
@@ -91,6 +94,7 @@ class PreparedStream:
     series: list[SiteSeries]
     values: list[np.ndarray] = field(default_factory=list)
     uncertainties: list[np.ndarray] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -192,7 +196,13 @@ def _stated(stream: Stream, data: xr.Dataset, site: str | None, observed: np.nda
     return np.where(np.isfinite(sd), sd, np.nanmedian(sd[observed]))
 
 
-def prepare(stream: Stream, sites: Sequence[xr.Dataset], names: Sequence[str], training: Sequence[np.ndarray]) -> PreparedStream:
+def prepare(
+    stream: Stream,
+    sites: Sequence[xr.Dataset],
+    names: Sequence[str],
+    training: Sequence[np.ndarray],
+    drivers: Sequence[Callable[[str], np.ndarray]] | None = None,
+) -> PreparedStream:
     """Collect the observations of a stream.
 
     Parameters
@@ -205,6 +215,8 @@ def prepare(stream: Stream, sites: Sequence[xr.Dataset], names: Sequence[str], t
         Site names, for messages.
     training : sequence of numpy.ndarray of bool
         Which steps of each site belong to the training period.
+    drivers : sequence of callable, optional
+        For each site, name of a driver to its values (time,); needed by error models that read drivers.
 
     Returns
     -------
@@ -218,8 +230,8 @@ def prepare(stream: Stream, sites: Sequence[xr.Dataset], names: Sequence[str], t
     ValueError
         When a unit is missing or not that of the vocabulary, when nothing was observed in the training period, or no uncertainty is known.
     """
-    fitted, whole, series, values, uncertainties = [], [], [], [], []
-    for data, name, train in zip(sites, names, training, strict=True):
+    fitted, whole, series, values, uncertainties, places = [], [], [], [], [], []
+    for i, (data, name, train) in enumerate(zip(sites, names, training, strict=True)):
         if stream.name not in data:
             raise KeyError(f"stream {stream.name!r} is not in the data of {name}; they have {', '.join(sorted(map(str, data.data_vars)))}")
         observed_values = _in_unit(data, stream.name, stream.quantity)
@@ -236,7 +248,19 @@ def prepare(stream: Stream, sites: Sequence[xr.Dataset], names: Sequence[str], t
         everything = aggregation(time, observed, stream.period)
         fitted.append(a)
         whole.append(everything)
+        asked = [n for n in stream.error_model.drivers if n != "time"]
+        known = {n: drivers[i](n) for n in asked} if drivers is not None else {}
         series.append(site_series(a.mean(observed_values), _mean_uncertainty(a, sd), a.gap, a.time, stream.error_model.envelope))
+        places.append(tuple(_place(data, x, known) for x in (a, everything)))
         values.append(everything.mean(observed_values))
         uncertainties.append(_mean_uncertainty(everything, sd))
-    return PreparedStream(stream, fitted, whole, series, values, uncertainties)
+    pooled = {n: np.concatenate([here.drivers[n] for here, _ in places]) for n in places[0][0].drivers}
+    series = [replace(s, place=replace(here, fitted=pooled)) for s, (here, _) in zip(series, places, strict=True)]
+    everywhere = [replace(there, fitted=pooled) for _, there in places]
+    return PreparedStream(stream, fitted, whole, series, values, uncertainties, everywhere)
+
+
+def _place(data: xr.Dataset, a: Aggregation, drivers: Mapping[str, np.ndarray]) -> Place:
+    latitude, longitude = (float(data[n]) if n in data.variables and data[n].ndim == 0 else np.nan for n in ("latitude", "longitude"))
+    known = {n: a.mean(v) for n, v in drivers.items()} | {"time": days_of(a.time)}
+    return Place(a.time, known, latitude=latitude, longitude=longitude)

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 
-from lsm_bayes.errors.terms import Draws, MeanTerm, Places, season_of
+from lsm_bayes.errors.terms import Draws, MeanTerm, Place, Places, season_of
 from lsm_bayes.vocabulary import unknown
 
 SHARED = ("site", "all", "hierarchy")
@@ -67,19 +66,21 @@ class Bias(MeanTerm):
         """
         return mean + places.at_observations(_variable(f"{places.stream}_offset", self.spread, self.over, places))
 
-    def simulate(self, mean: np.ndarray, draws: Draws, stream: str, time: pd.DatetimeIndex) -> np.ndarray:
+    def simulate(self, rng: np.random.Generator, mean: np.ndarray, draws: Draws, stream: str, place: Place, fitted: Place) -> np.ndarray:
         """Add draws of the bias.
 
         Parameters
         ----------
+        rng : numpy.random.Generator
+            Not used.
         mean : numpy.ndarray
             (draw, observation).
         draws : mapping
             (draw, 1) by name.
         stream : str
             Stream.
-        time : pandas.DatetimeIndex
-            Times.
+        place, fitted : Place
+            Where to simulate, and where the fitted observations are.
 
         Returns
         -------
@@ -139,19 +140,21 @@ class Gain(MeanTerm):
         """
         return mean * pt.exp(places.at_observations(_variable(f"{places.stream}_log_gain", self.spread, self.over, places)))
 
-    def simulate(self, mean: np.ndarray, draws: Draws, stream: str, time: pd.DatetimeIndex) -> np.ndarray:
+    def simulate(self, rng: np.random.Generator, mean: np.ndarray, draws: Draws, stream: str, place: Place, fitted: Place) -> np.ndarray:
         """Multiply by draws of the gain.
 
         Parameters
         ----------
+        rng : numpy.random.Generator
+            Not used.
         mean : numpy.ndarray
             (draw, observation).
         draws : mapping
             (draw, 1) by name.
         stream : str
             Stream.
-        time : pandas.DatetimeIndex
-            Times.
+        place, fitted : Place
+            Where to simulate, and where the fitted observations are.
 
         Returns
         -------
@@ -217,26 +220,28 @@ class SeasonalBias(MeanTerm):
             mean = mean + wave * places.at_observations(pm.Normal(f"{places.stream}_season_{k + 1}", 0.0, self.spread, **places.dims))
         return mean
 
-    def simulate(self, mean: np.ndarray, draws: Draws, stream: str, time: pd.DatetimeIndex) -> np.ndarray:
+    def simulate(self, rng: np.random.Generator, mean: np.ndarray, draws: Draws, stream: str, place: Place, fitted: Place) -> np.ndarray:
         """Add draws of the season.
 
         Parameters
         ----------
+        rng : numpy.random.Generator
+            Not used.
         mean : numpy.ndarray
             (draw, observation).
         draws : mapping
             (draw, 1) by name.
         stream : str
             Stream.
-        time : pandas.DatetimeIndex
-            Times.
+        place, fitted : Place
+            Where to simulate, and where the fitted observations are.
 
         Returns
         -------
         numpy.ndarray
             (draw, observation).
         """
-        for k, wave in enumerate(_waves(season_of(time), self.harmonics)):
+        for k, wave in enumerate(_waves(season_of(place.time), self.harmonics)):
             mean = mean + wave * draws[f"{stream}_season_{k + 1}"]
         return mean
 

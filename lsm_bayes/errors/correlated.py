@@ -29,13 +29,9 @@ def decay(phi: Any, gap: np.ndarray, site: np.ndarray | None = None) -> Any:
         phi**gap, (observation,); zero for infinite gaps.
     """
     finite = np.isfinite(gap)
-    # Powers are dear and few gaps differ: one for each of these and each site.
-    lengths, which = np.unique(np.where(finite, gap, 1.0), return_inverse=True)
-    if site is None:
-        powers, place = phi**lengths, which
-    else:
-        powers, place = (phi[:, None] ** lengths).ravel(), site * lengths.size + which
-    return powers[place] * finite.astype(float)
+    # An exponential for each observation, in lanes, costs less than to collect the gradients of few powers one after the other.
+    rate = pt.log(phi) if site is None else pt.log(phi)[site]
+    return pt.exp(rate * np.where(finite, gap, 1.0)) * finite.astype(float)
 
 
 def log_density(value: Any, mean: Any, sd: Any, correlation: Any, tail: Any) -> Any:
@@ -57,15 +53,15 @@ def log_density(value: Any, mean: Any, sd: Any, correlation: Any, tail: Any) -> 
     """
     residual = (value - mean) / sd
     previous = pt.concatenate([pt.zeros_like(residual[:1]), residual[:-1]])
-    width = pt.sqrt(1.0 - correlation**2)
-    u = (residual - correlation * previous) / width
+    left = 1.0 - correlation**2  # variance of the innovation; its square root is not needed
+    u2 = (residual - correlation * previous) ** 2 / left
     normal = isinstance(tail, int | float) and tail == 0
     if normal:
-        density = -0.5 * u**2 - 0.5 * np.log(2 * np.pi)
+        density = -0.5 * u2 - 0.5 * np.log(2 * np.pi)
     else:
         nu = 1.0 / tail
-        density = pt.gammaln((nu + 1) / 2) - pt.gammaln(nu / 2) - 0.5 * pt.log(np.pi * (nu - 2)) - (nu + 1) / 2 * pt.log1p(u**2 / (nu - 2))
-    found = density - pt.log(width) - pt.log(sd)
+        density = pt.gammaln((nu + 1) / 2) - pt.gammaln(nu / 2) - 0.5 * pt.log(np.pi * (nu - 2)) - (nu + 1) / 2 * pt.log1p(u2 / (nu - 2))
+    found = density - 0.5 * pt.log(left * sd**2)
     return pt.switch(pt.isnan(found), -np.inf, found)
 
 

@@ -5,14 +5,54 @@ Terms are added with ``+`` to an `ErrorModel` or to each other; a sum of terms a
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 
 if TYPE_CHECKING:
     from lsm_bayes.errors.model import ErrorModel
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Log-normal prior of a standard deviation.
+
+    Parameters
+    ----------
+    median : float
+        As a fraction of the sd of the training observations about their seasonal cycle.
+    spread : float
+        Standard deviation of the logarithm.
+    """
+
+    median: float
+    spread: float = 0.7
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and when the observations of a stream at one site are.
+
+    Attributes
+    ----------
+    time : pandas.DatetimeIndex
+        Times.
+    drivers : mapping of str to numpy.ndarray
+        Drivers that the terms ask for, means over each observation, (observation,); ``"time"`` is in days since 1970.
+    fitted : mapping of str to numpy.ndarray
+        The same at the fitted observations of all sites.
+    latitude, longitude : float
+        Degrees; NaN where the data have none.
+    """
+
+    time: pd.DatetimeIndex
+    drivers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    fitted: Mapping[str, np.ndarray] = field(default_factory=dict)
+    latitude: float = np.nan
+    longitude: float = np.nan
 
 
 @dataclass(frozen=True)
@@ -25,21 +65,37 @@ class Places:
         Its name, with which random variables begin.
     site : numpy.ndarray of int
         Site of each observation.
-    times : sequence of pandas.DatetimeIndex
-        Times, one index for each site.
+    sites : sequence of Place
+        Times, drivers and position of each site.
     site_dim : str or None
         Name of the dimension for parameters by site; None for one site without it.
+    reference : numpy.ndarray
+        (site,), sd of the fitted observations about their seasonal cycle, to which a `Scale` refers.
+    moment : numpy.ndarray of int
+        What period each observation is of, the same number at all sites and in all streams of that period.
     """
 
     stream: str
     site: np.ndarray
-    times: Sequence[pd.DatetimeIndex]
+    sites: Sequence[Place]
     site_dim: str | None
+    reference: np.ndarray
+    moment: np.ndarray
+
+    @property
+    def times(self) -> list[pd.DatetimeIndex]:
+        """Times, one index for each site."""
+        return [s.time for s in self.sites]
 
     @property
     def dims(self) -> dict[str, Any]:
         """Keyword arguments of a random variable with one value for each site."""
         return {"dims": self.site_dim} if self.site_dim else {}
+
+    def scale(self, name: str, prior: Scale) -> Any:
+        """Add a standard deviation with the prior of a `Scale` to the PyMC model in context, by site where there are several."""
+        size = self.reference if self.site_dim else self.reference[0]
+        return pm.LogNormal(name, mu=np.log(prior.median * size), sigma=prior.spread, **self.dims)
 
     def at_observations(self, value: Any) -> Any:
         """Spread a value by site over the observations."""
@@ -76,8 +132,62 @@ def season_of(time: pd.DatetimeIndex) -> np.ndarray:
 Draws = Mapping[str, np.ndarray]
 
 
+def days_of(time: pd.DatetimeIndex) -> np.ndarray:
+    """Return days since 1970.
+
+    Parameters
+    ----------
+    time : pandas.DatetimeIndex
+        Times.
+
+    Returns
+    -------
+    numpy.ndarray
+        d, with fractions.
+    """
+    return np.asarray((time - pd.Timestamp(1970, 1, 1)) / pd.Timedelta(days=1), dtype=float)
+
+
+def moments_of(time: pd.DatetimeIndex) -> np.ndarray:
+    """Return seconds since 1970: by them, observations of different sites and streams are known to be of the same time.
+
+    Parameters
+    ----------
+    time : pandas.DatetimeIndex
+        Times, or starts of periods.
+
+    Returns
+    -------
+    numpy.ndarray of int
+        s.
+    """
+    return np.asarray(time.values.astype("datetime64[s]").astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Innovations:
+    """What is new in the errors of a stream: the standardised error less what the one before says of it, scaled to unit variance.
+
+    Attributes
+    ----------
+    value : tensor or numpy.ndarray
+        (observation,), or (draw, observation) of simulated ones.
+    site, moment : numpy.ndarray of int
+        Site of each, and which period it is of, as in `Places`.
+    """
+
+    value: Any
+    site: np.ndarray
+    moment: np.ndarray
+
+
 class Term(ABC):
     """A part of an error model."""
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """Forcing that it reads; ``"time"`` is always there."""
+        return ()
 
     def __add__(self, other: "Term | ErrorModel") -> "ErrorModel":
         from lsm_bayes.errors.model import ErrorModel
@@ -98,8 +208,8 @@ class MeanTerm(Term):
         """Add random variables to the PyMC model in context, and return the mean (observation,) with them."""
 
     @abstractmethod
-    def simulate(self, mean: np.ndarray, draws: Draws, stream: str, time: pd.DatetimeIndex) -> np.ndarray:
-        """Return the mean (draw, observation) at one site with draws (draw, 1) of its random variables."""
+    def simulate(self, rng: np.random.Generator, mean: np.ndarray, draws: Draws, stream: str, place: Place, fitted: Place) -> np.ndarray:
+        """Return the mean (draw, observation) at one site with draws (draw, 1) or (draw, n) of its random variables."""
 
 
 class SpreadTerm(Term):
@@ -124,6 +234,50 @@ class Memory(Term):
     @abstractmethod
     def simulate(self, draws: Draws, stream: str, time: pd.DatetimeIndex) -> np.ndarray:
         """Return the correlation (draw, observation) at one site."""
+
+
+class Link(ABC):
+    """A linear map between correlated innovations and independent ones, triangular in the order of the observations.
+
+    Attributes
+    ----------
+    inputs : tuple of tensor
+        What depends on random variables; `whiten` and `colour` get their values.
+    """
+
+    inputs: tuple[Any, ...]
+
+    @abstractmethod
+    def whiten(self, innovation: Any, *inputs: Any) -> tuple[Any, Any]:
+        """Return standard normal numbers that are independent, and the sd of each innovation given those before, (observation,)."""
+
+    @abstractmethod
+    def colour(self, innovation: np.ndarray, *inputs: np.ndarray) -> np.ndarray:
+        """Return correlated innovations made of independent ones, (draw, observation): the inverse of `whiten`."""
+
+
+class Dependence(Term):
+    """Correlates the normal innovations of a stream with others of the same time."""
+
+    def check(self, error: "ErrorModel") -> None:
+        """Refuse an error model without normal innovations.
+
+        Parameters
+        ----------
+        error : ErrorModel
+            With this term.
+
+        Raises
+        ------
+        ValueError
+            For another distribution, and beside a Matérn process, whose innovations are not those of the observations.
+        """
+        if error.other_innovations is not None:
+            raise ValueError(f"{self.describe()}: this needs normal innovations, got {error.other_innovations}; leave one of the two out")
+
+    @abstractmethod
+    def link(self, places: Places, others: Mapping[str, Innovations]) -> Link:
+        """Add random variables to the PyMC model in context, and return how the innovations depend on each other and on other streams'."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.ticker import MaxNLocator
 
+from lsm_bayes.diagnostics.confounding import SERIOUS, confounding
 from lsm_bayes.diagnostics.identifiability import parameter_draws, strongest_pairs
 from lsm_bayes.diagnostics.result import model_card, scale_of, variable_of
 from lsm_bayes.report.drawing import LINE, OTHER, canvas, dots, finish, log_axis
@@ -39,7 +40,22 @@ def correlations(tree: xr.DataTree) -> Section:
     table: Block = Table(
         "Pearson with rates and pools on the log scale, Spearman of the ranks", ("First", "Second", "Pearson", "Spearman"), rows
     )
-    return Section("correlations", "Strongest correlations", [Figures(figures), table])
+    return Section("correlations", "Strongest correlations", [Figures(figures), table, *_confounded(tree)])
+
+
+def _confounded(tree: xr.DataTree) -> list[Block]:
+    """Parameters for which bias or discrepancy stand in."""
+    found = confounding(tree)
+    if found.empty or not len(found.columns):
+        return []
+    largest = found.max(axis=1).sort_values(ascending=False).dropna().head(10)
+    rows = [(str(k), *(f"{found.loc[k, s]:.0%}" for s in found.columns)) for k in largest.index]
+    caption = (
+        "Share of the posterior variance of a parameter that bias and discrepancy of a stream explain; the ten largest. Where it is high"
+        f" (marked: above {SERIOUS:.0%}), the data do not say whether the parameter or the error model made the fit"
+    )
+    marked = frozenset(i for i, k in enumerate(largest.index) if largest[k] > SERIOUS)
+    return [Table(caption, ("Parameter", *(f"Errors of {s}" for s in found.columns)), rows, marked)]
 
 
 def _joint(

@@ -11,7 +11,9 @@ from pytensor.graph.replace import graph_replace
 from scipy import stats
 
 from lsm_bayes.errors import ErrorModel, Scale
-from lsm_bayes.errors.model import add_likelihood, simulate_errors, site_series
+from lsm_bayes.errors.likelihood import add_likelihood
+from lsm_bayes.errors.model import site_series
+from lsm_bayes.errors.simulation import simulate_errors
 
 PLAIN = ErrorModel(structural=None, correlation=None, discrepancy=None)
 

@@ -26,7 +26,9 @@ from lsm_bayes.errors import (
     Weight,
     effective_size,
 )
-from lsm_bayes.errors.model import add_likelihood, simulate_errors, site_series
+from lsm_bayes.errors.likelihood import add_likelihood
+from lsm_bayes.errors.model import site_series
+from lsm_bayes.errors.simulation import simulate_errors
 
 STATED = ErrorModel(structural=None, envelope=0.0, correlation=None, discrepancy=None)
 Y, M, S = np.array([0.2, 0.5, 0.7]), np.array([0.3, 0.4, 0.6]), np.array([0.1, 0.05, 0.2])
