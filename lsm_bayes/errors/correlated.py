@@ -65,6 +65,49 @@ def log_density(value: Any, mean: Any, sd: Any, correlation: Any, tail: Any) -> 
     return pt.switch(pt.isnan(found), -np.inf, found)
 
 
+def innovation_of(residual: Any, correlation: Any) -> tuple[Any, Any]:
+    """Return what is new in each error.
+
+    Parameters
+    ----------
+    residual : tensor
+        Standardised errors, (observation,).
+    correlation : tensor
+        With the one before; zero for the first of a site.
+
+    Returns
+    -------
+    tuple of tensor
+        Standardised innovation, and its sd before that, sqrt(1 - correlation^2).
+    """
+    previous = pt.concatenate([pt.zeros_like(residual[:1]), residual[:-1]])
+    width = pt.sqrt(1.0 - correlation**2)
+    return (residual - correlation * previous) / width, width
+
+
+def remembered(innovation: np.ndarray, correlation: np.ndarray) -> np.ndarray:
+    """Give innovations a memory: the inverse of `innovation_of`.
+
+    Parameters
+    ----------
+    innovation : numpy.ndarray
+        Of unit variance, (draw, observation).
+    correlation : numpy.ndarray
+        With the error before, zero for the first, (draw, observation).
+
+    Returns
+    -------
+    numpy.ndarray
+        Standardised errors, (draw, observation).
+    """
+    width, state = np.sqrt(1.0 - correlation**2), np.zeros(innovation.shape[0])
+    found = np.empty(innovation.shape)
+    for i in range(innovation.shape[1]):
+        state = correlation[:, i] * state + width[:, i] * innovation[:, i]
+        found[:, i] = state
+    return found
+
+
 def draw(rng: np.random.Generator, sd: np.ndarray, correlation: np.ndarray, tail: np.ndarray) -> np.ndarray:
     """Draw errors.
 
@@ -91,10 +134,4 @@ def draw(rng: np.random.Generator, sd: np.ndarray, correlation: np.ndarray, tail
         nu = np.where(heavy, 1.0 / np.where(heavy, tail[:, 0], 1.0), 1.0)[:, None]
         scale = np.sqrt((nu - 2.0) / rng.chisquare(nu, size=sd.shape), where=heavy[:, None], out=np.ones(sd.shape))
         innovation = innovation * scale
-    width = np.sqrt(1.0 - correlation**2)
-    error = np.empty(sd.shape)
-    state = np.zeros(sd.shape[0])
-    for i in range(sd.shape[1]):
-        state = correlation[:, i] * state + width[:, i] * innovation[:, i]
-        error[:, i] = state
-    return error * sd
+    return remembered(innovation, correlation) * sd

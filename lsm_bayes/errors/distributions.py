@@ -8,7 +8,7 @@ import numpy as np
 import pytensor.tensor as pt
 from scipy.special import ndtr
 
-from lsm_bayes.errors.correlated import draw
+from lsm_bayes.errors.correlated import draw, innovation_of, remembered
 from lsm_bayes.errors.terms import Term
 
 
@@ -24,22 +24,6 @@ class Distribution(Term):
     @abstractmethod
     def simulate(self, rng: np.random.Generator, mean: np.ndarray, sd: np.ndarray, correlation: np.ndarray) -> np.ndarray:
         """Draw observations, (draw, observation)."""
-
-
-def _innovation(residual: Any, correlation: Any) -> tuple[Any, Any]:
-    """Standardised innovation of a first-order process, and its width."""
-    previous = pt.concatenate([pt.zeros_like(residual[:1]), residual[:-1]])
-    width = pt.sqrt(1.0 - correlation**2)
-    return (residual - correlation * previous) / width, width
-
-
-def _markov(rng: np.random.Generator, innovation: np.ndarray, correlation: np.ndarray) -> np.ndarray:
-    width, state = np.sqrt(1.0 - correlation**2), np.zeros(innovation.shape[0])
-    found = np.empty(innovation.shape)
-    for i in range(innovation.shape[1]):
-        state = correlation[:, i] * state + width[:, i] * innovation[:, i]
-        found[:, i] = state
-    return found
 
 
 @dataclass(frozen=True)
@@ -59,7 +43,7 @@ class Laplace(Distribution):
         tensor
             (observation,).
         """
-        u, width = _innovation((value - mean) / sd, correlation)
+        u, width = innovation_of((value - mean) / sd, correlation)
         return -np.sqrt(2.0) * pt.abs(u) - 0.5 * np.log(2.0) - pt.log(width) - pt.log(sd)
 
     def simulate(self, rng: np.random.Generator, mean: np.ndarray, sd: np.ndarray, correlation: np.ndarray) -> np.ndarray:
@@ -77,7 +61,7 @@ class Laplace(Distribution):
         numpy.ndarray
             (draw, observation).
         """
-        return mean + sd * _markov(rng, rng.laplace(scale=np.sqrt(0.5), size=sd.shape), correlation)
+        return mean + sd * remembered(rng.laplace(scale=np.sqrt(0.5), size=sd.shape), correlation)
 
     def describe(self) -> str:
         """Name it.
@@ -113,7 +97,7 @@ class LogNormal(Distribution):
         sound = mean > 0
         m = pt.switch(sound, mean, 1.0)
         spread = pt.sqrt(pt.log1p((sd / m) ** 2))
-        u, width = _innovation((pt.log(value) - pt.log(m) + 0.5 * spread**2) / spread, correlation)
+        u, width = innovation_of((pt.log(value) - pt.log(m) + 0.5 * spread**2) / spread, correlation)
         found = -0.5 * u**2 - 0.5 * np.log(2 * np.pi) - pt.log(width) - pt.log(spread) - pt.log(value)
         return pt.switch(sound, found, -np.inf)
 

@@ -8,7 +8,6 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from lsm_bayes.errors import correlated, discrepancy
-from lsm_bayes.errors.distributions import _innovation
 from lsm_bayes.errors.model import ErrorModel, SiteSeries, on_day
 from lsm_bayes.errors.simulation import drawn
 from lsm_bayes.errors.terms import Innovations, Link, MeanTerm, Places, SpreadTerm, moments_of
@@ -129,7 +128,7 @@ def add_likelihood(
     if error.other_innovations is not None:
         return None
     # Of the random variable, not of its values: then PyMC's own predictive draws of the streams are joint as well.
-    return Innovations(_innovation((observed - mean) / sd, correlation)[0], site, moment)
+    return Innovations(correlated.innovation_of((observed - mean) / sd, correlation)[0], site, moment)
 
 
 def _with_inputs(links: Sequence[Link], given: Sequence[Any]) -> Iterator[tuple[Link, Sequence[Any]]]:
@@ -142,7 +141,7 @@ def _with_inputs(links: Sequence[Link], given: Sequence[Any]) -> Iterator[tuple[
 
 def _dependent(value: Any, mean: Any, sd: Any, correlation: Any, links: Sequence[Link], given: Sequence[Any]) -> Any:
     """Log density of each observation given those before, of this and other streams, (observation,)."""
-    innovation, width = _innovation((value - mean) / sd, correlation)
+    innovation, width = correlated.innovation_of((value - mean) / sd, correlation)
     for link, inputs in _with_inputs(links, given):
         innovation, left = link.whiten(innovation, *inputs)
         width = width * left

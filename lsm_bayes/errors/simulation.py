@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from lsm_bayes.errors import correlated, discrepancy
-from lsm_bayes.errors.distributions import _markov
 from lsm_bayes.errors.memory import effective_size
 from lsm_bayes.errors.model import ErrorModel, SiteSeries, on_day
 from lsm_bayes.errors.terms import Innovations, MeanTerm, Place, SpreadTerm
@@ -42,7 +41,7 @@ def drawn(
         (draw, observation).
     """
     if innovation is not None:
-        return mean + sd * _markov(rng, innovation, correlation)
+        return mean + sd * correlated.remembered(innovation, correlation)
     if error.distribution is not None:
         return error.distribution.simulate(rng, mean, sd, correlation)
     return mean + correlated.draw(rng, sd, correlation, tail)
