@@ -252,5 +252,5 @@ class StreamValue:
         axes.set_yticks(place, [str(s).replace("_", " ") for s in ranked.index])
         axes.invert_yaxis()
         axes.set_xlabel("share of what all streams give")
-        axes.legend(loc="lower left", frameon=False)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2, frameon=False)
         return axes

@@ -96,9 +96,9 @@ def unbalance(
     xarray.Dataset
         Dims ``number`` and ``stream``: ``rmse`` (in the unit of each stream) between operator output at the mode and all observations of
         the stream, fitted or not; ``standardised_rmse``, in stated uncertainties. By stream: ``trend``, rank correlation of ``rmse`` with
-        the number; ``growth``, ``rmse`` at the last number over that at the first; ``flagged``: the trend is above 0.5, chi-squared at the last
-        number above its 95 % quantile, and what it gained since the first above that of one degree of freedom, because a misfit always grows
-        a little when others take the parameters from a stream.
+        the number; ``growth``, ``rmse`` at the last number over that at the first; ``flagged``: the trend is above 0.5, chi-squared at the
+        last number above its 95 % quantile, and what it gained since the first above that of one degree of freedom, because a misfit
+        always grows a little when others take the parameters from a stream.
 
     Raises
     ------
