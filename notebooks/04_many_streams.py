@@ -45,7 +45,7 @@ print(
 # ## Three streams at one tower
 #
 # DALEC with two stores of water (CARDAMOM 1005), with daily NEE and evapotranspiration and leaf area seen from space. The card says which
-# errors each stream has: interception and snow are not in the model, so evapotranspiration has a bias that is small and varies with the season.
+# errors each stream has: interception and snow are not in the model, so evapotranspiration has a small bias that varies with the season.
 
 # %%
 try:
@@ -66,8 +66,8 @@ modes.table[["log_posterior", "fraction_of_starts", "weight"]].to_dataframe()
 # ## What is each stream worth?
 #
 # The posterior of every subset follows from the expected information of its streams at the mode (after Keenan et al. 2013): one Jacobian,
-# no sampling. The measure is the information in nats about all parameters and initial pools. It is that of the normal approximation: where a
-# posterior is curved or presses against bounds, as here, take the order and not the digits.
+# no sampling. The measure is the information in nats about all parameters and initial pools. It is that of the normal approximation: where
+# a posterior is curved or presses against bounds, as here, take the order and not the digits.
 
 # %%
 value = stream_value(density, modes.laplace[best].mode)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from lsm_bayes.datasets import ch_dav, tower_sets
+from lsm_bayes.datasets import ch_dav, forest_growth, tower_sets
 from lsm_bayes.datasets.sources import Source
 from lsm_bayes.vocabulary import unknown
 
@@ -51,6 +51,12 @@ _RECORDS = {
             "167 FLUXNET2015 sites 1994-2014, daily carbon fluxes, no precipitation",
             tower_sets.DAILY,
             tower_sets.fluxnet2015_daily,
+        ),
+        Record(
+            "forest-growth",
+            "5 North American forests 1996-2017, daily carbon fluxes, annual increment of wood, no drivers",
+            forest_growth.SOURCE,
+            forest_growth.load,
         ),
     )
 }

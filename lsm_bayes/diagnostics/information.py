@@ -150,7 +150,7 @@ def _beta_rows(m: Moments) -> Matrix:
     return np.concatenate([root[:, None] * of_a + (cross / root)[:, None] * of_b, rest[:, None] * of_b])
 
 
-def jacobian(function: Callable[[np.ndarray], np.ndarray], position: np.ndarray, step: float = 1e-3) -> tuple[Matrix, float]:
+def jacobian(function: Callable[[np.ndarray], np.ndarray], position: np.ndarray, step: float = 1e-3) -> tuple[Matrix, Matrix]:
     """Differentiate a vector by central differences of fourth order.
 
     Values exist for every operation; tangents do not (fixed points, cumulative sums), and some rules of PyTensor return zero where one
@@ -169,16 +169,14 @@ def jacobian(function: Callable[[np.ndarray], np.ndarray], position: np.ndarray,
     -------
     numpy.ndarray
         (output, coordinate).
-    float
-        Largest difference between the two steps, over the largest slope in that coordinate: three times the error that was removed, so
-        that a kink shows.
+    numpy.ndarray
+        Difference between the two steps, (output, coordinate): three times the error that was removed, so that a kink shows.
     """
-    columns, worst = [], 0.0
+    columns, differences = [], []
     for k in range(position.size):
         unit = np.zeros(position.size)
         unit[k] = 1.0
         coarse, fine = ((function(position + h * unit) - function(position - h * unit)) / (2 * h) for h in (step, step / 2))
         columns.append((4 * fine - coarse) / 3)
-        largest = np.abs(fine).max(initial=0.0)
-        worst = max(worst, float(np.abs(fine - coarse).max(initial=0.0) / largest)) if largest > 0 else worst
-    return np.stack(columns, axis=1), worst
+        differences.append(fine - coarse)
+    return np.stack(columns, axis=1), np.stack(differences, axis=1)

@@ -36,7 +36,8 @@ class StreamValue:
     values : pandas.Series
         Parameters and targets at the point, in their units.
     roughness : float
-        Largest disagreement of derivatives at two step sizes, relative: above 0.01 the point lies beside a kink.
+        Largest relative change of the precision of a coordinate when derivatives are taken with another step: above 0.01 the point lies
+        beside kinks, which count for something.
     """
 
     prior: np.ndarray
@@ -226,7 +227,9 @@ class StreamValue:
             f"Best first, with the share of this that is reached: {order}. {enough} of {len(self.streams)} streams reach 90 %. "
             f"The stream that is missed most is {lost.name}: without it {lost['loss_share']:.1%} are lost."
         )
-        return text + (f" Derivatives at two steps differ by up to {self.roughness:.1g}." if self.roughness > 0.01 else "")
+        return text + (
+            f" With another step of the differences a precision changes by {self.roughness:.0%}." if self.roughness > 0.01 else ""
+        )
 
     def plot(self, axes: Any, measure: Measure = "information") -> Any:
         """Draw the share of the full reduction over the number of streams, best first.

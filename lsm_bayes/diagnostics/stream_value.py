@@ -17,6 +17,7 @@ import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
 from pytensor.graph.replace import graph_replace
 
+from lsm_bayes.calibration.choices import Calibration
 from lsm_bayes.calibration.predict import calibration_of
 from lsm_bayes.diagnostics.information import Moments, expected_information, jacobian, refuse_unknown
 from lsm_bayes.diagnostics.stream_subsets import StreamValue
@@ -41,7 +42,8 @@ def stream_value(model: pm.Model | Density, position: np.ndarray, targets: Mappi
         Flat vector of the unconstrained variables, as ``find_modes(...).laplace[0].mode`` or ``Density.flatten`` gives it.
     targets : mapping of str to tensor, optional
         Scalars that the streams shall inform, as expressions of the model's variables: ``simulate(process_model, future,
-        {n: model[n] for n in process_model.calibrated}, outputs=["nee"])["nee"].mean()``.
+        {n: model[n] for n in process_model.calibrated}, outputs=["nee"])["nee"].mean()``. Of a pool whose prior spans decades, give the
+        logarithm: the normal approximation is in the unit of the target.
 
     Returns
     -------
@@ -82,25 +84,31 @@ def stream_value(model: pm.Model | Density, position: np.ndarray, targets: Mappi
     for name, value in zip([p.name for p in c.streams for _ in range(4)] + names + list(given), start, strict=True):
         if not np.isfinite(value).all():
             raise ValueError(f"{name!r} has predictions that are not finite at this position; give the position of a mode")
-    slopes, roughness = jacobian(lambda v: np.concatenate([np.ravel(o) for o in run(v)]), x)
-    blocks = np.split(slopes, np.cumsum([v.size for v in start])[:-1])
-    information = {}
-    for k, p in enumerate(c.streams):
-        moments = _moments(start[4 * k : 4 * k + 4], blocks[4 * k : 4 * k + 4])
-        information[p.name] = expected_information(moments, p.stream.error_model)
+    slopes, differences = jacobian(lambda v: np.concatenate([np.ravel(o) for o in run(v)]), x)
+    places = np.cumsum([v.size for v in start])[:-1]
+    blocks = np.split(slopes, places)
+    information, less = (_information(c, start, np.split(j, places)) for j in (slopes, slopes - differences))
     first = 4 * len(c.streams)
     labels = [label for n in names for label in _labels(model, n)]
     own = set(c.process_model.calibrated)
     kinds = ["parameter" if label.partition("[")[0] in own else "operator" for label in labels] + ["target"] * len(given)
     index = pd.Index([*labels, *given], name="quantity")
+    prior = _prior_precision(model, x, flat, shapes)
+    whole, other = (np.diag(sum(i.values(), prior)) for i in (information, less))
     return StreamValue(
-        _prior_precision(model, x, flat, shapes),
+        prior,
         information,
         pd.DataFrame(np.concatenate(blocks[first:]), index=index),
         pd.Series(kinds, index=index),
         pd.Series(np.concatenate([np.ravel(v) for v in start[first:]]), index=index),
-        roughness,
+        float(np.max(np.abs(whole - other) / whole)),
     )
+
+
+def _information(c: Calibration, values: Sequence[np.ndarray], slopes: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Compute the expected information by stream from the four arguments of each likelihood and their slopes."""
+    places = [(p, slice(4 * k, 4 * k + 4)) for k, p in enumerate(c.streams)]
+    return {p.name: expected_information(_moments(values[k], slopes[k]), p.stream.error_model) for p, k in places}
 
 
 def _moments(values: Sequence[np.ndarray], slopes: Sequence[np.ndarray]) -> Moments:

@@ -1,0 +1,1 @@
+"""DALEC 1005 at one site."""
