@@ -81,8 +81,9 @@ def carry_over(tree: xr.DataTree | xr.Dataset, model: pm.Model, covariance: Lite
     Give the result to ``build_model(..., prior_from=carried)``. Where the data of the steps are independent given the parameters and the
     posterior is normal in the sampled coordinates, the last step is the posterior of a simultaneous calibration. What is lost otherwise:
 
-    - The normal has one mode, no skewness and no curved ridge. The numbers of `Departure` say how much that matters here; they say nothing
-      of tails into which a later stream may pull.
+    - The normal has one mode, no skewness and no curved ridge. `Departure` measures that, but not the tails into which a later stream may
+      pull: in forty twins of a two-pool model with a curved ridge (skewness about 1.2 a direction) the mean after two steps was up to 2
+      posterior sd from that of the simultaneous calibration, in the median 0.2, and the skewness did not tell in which twins.
     - Without covariances (``"diagonal"``) the later steps may leave the ridge that the earlier ones allow.
     - A stream with a bias, or a model that cannot fit it, spoils the steps after it: parameters are tight before the contradiction is seen.
     - Parameters of error models are not carried over. Errors that two streams share are counted twice.

@@ -1,8 +1,9 @@
 """Does the misfit of one stream grow as others gain observations? A sign of systematic error in the model or in the observations.
 
-Cameron et al. (2022, doi 10.1111/2041-210X.14002) calibrate with ever more observations and follow the error of each stream at the best
-fit. With random errors alone it settles at their sd. Under a systematic error the streams pull parameters apart, the one with many
-observations wins, and what the model cannot explain is moved to the one with few.
+Cameron et al. (2022, doi 10.1111/2041-210X.14002, from memory) calibrate with ever more observations and follow the error of each stream
+at the best fit; the rule by which a stream is flagged here is not theirs. With random errors alone the error settles at their sd. Under a
+systematic error the streams pull parameters apart, the one with many observations wins, and what the model cannot explain is moved to
+the one with few.
 """
 
 from collections.abc import Callable, Sequence
