@@ -5,7 +5,8 @@ The public API, in the order in which it is used. Names are imported when they a
 Declare a land model
     `ProcessModel`, `Parameter`, `Prior`, `Quantity`, `Budget`, `Equilibrium`, `Coordinates`, `DateShift`, `Constraint`, `Nested`;
     verify it with `check_process_model`. `ObservationOperator` declares what an instrument sees, `check_observation_operator` verifies it.
-    `with_forcing_bias` makes a model whose forcing may be wrong by an inferred factor or offset.
+    `with_forcing_bias` makes a model whose forcing may be wrong by an inferred factor or offset, `with_yearly_noise` one whose parameters
+    differ from year to year.
 Find what there is
     `land`, `models`, `datasets` and `observations`, each has ``available()``; ``land.get(name)`` is a process model,
     ``models.get(name).build(data)`` a PyMC model, ``observations.get(name)`` an observation operator. `errors`
@@ -22,7 +23,7 @@ Infer
     `calibrate` does all of it; its parts are `sample_prior`, `sample_constrained_prior`, `prior_starts`, `find_modes`, `sample`,
     `sample_laplace`, `predict`, with `Density` for a model that is compiled once. `save_result` and `load_result` keep the DataTree.
 Judge
-    `check` says whether the result may be called a posterior, `write_report` writes it up.
+    `check` says whether the result may be called a posterior, `write_report` writes it up; `diagnostics` has the single checks.
 """
 
 import importlib
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import lsm_bayes.models as models
-    from lsm_bayes import datasets, errors, land, observations
+    from lsm_bayes import datasets, diagnostics, errors, land, observations
     from lsm_bayes.calibration import (
         AfterDisturbance,
         AtEquilibrium,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from lsm_bayes.inference import save as save_result
     from lsm_bayes.observations import ObservationOperator
     from lsm_bayes.posterior import calibrate
+    from lsm_bayes.process_noise import with_yearly_noise
     from lsm_bayes.report import write_report
     from lsm_bayes.simulation import simulate
     from lsm_bayes.steady_state import periodic_equilibrium
@@ -67,7 +69,7 @@ if TYPE_CHECKING:
     from lsm_bayes.vocabulary import Quantity
 
 # Module to the names taken from it, with a colon and the name there where that is another. Subpackages are named by themselves.
-_SUBPACKAGES = ("datasets", "errors", "land", "models", "observations")
+_SUBPACKAGES = ("datasets", "diagnostics", "errors", "land", "models", "observations")
 _NAMES = {
     "calibration": "AfterDisturbance AtEquilibrium Constraints Cycle Free InProportion NearEquilibrium Stream build_model carry_over "
     "complete date_prior none partial prior_model",
@@ -81,6 +83,7 @@ _NAMES = {
     "save_result:save",
     "observations": "ObservationOperator",
     "posterior": "calibrate",
+    "process_noise": "with_yearly_noise",
     "report": "write_report",
     "simulation": "simulate",
     "steady_state": "periodic_equilibrium",
@@ -122,6 +125,7 @@ __all__ = [
     "complete",
     "datasets",
     "date_prior",
+    "diagnostics",
     "errors",
     "find_modes",
     "from_xarray",
@@ -145,6 +149,7 @@ __all__ = [
     "save_result",
     "simulate",
     "with_forcing_bias",
+    "with_yearly_noise",
     "write_report",
 ]
 

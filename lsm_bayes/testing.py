@@ -371,10 +371,10 @@ def _batch(s: _Subject) -> dict[str, tuple[float, str]]:
         for parts in zip(*(measured(s.plain, values[:, i : i + 1]) for i in range(LANE_MEMBERS)), strict=True)
     ]
     # Other orders of the same operations differ by what rounding of the values does: sums of heat in J m-2 cancel.
-    shaken = measured(s.plain, values * (1.0 + EPSILON * s.rng.integers(-1, 2, values.shape)))
+    shaken = [measured(s.plain, values * (1.0 + EPSILON * s.rng.integers(-1, 2, values.shape))) for _ in range(SHAKEN // 2)]
     least = [
-        CERTAIN / LIMITS["lanes_against_loop"] * np.abs(a - b).reshape(len(names), -1).max(axis=1, initial=0.0)
-        for a, b, names in zip(shaken, alone, labels, strict=True)
+        CERTAIN / LIMITS["lanes_against_loop"] * np.abs(np.stack(a) - b).max(axis=0).reshape(len(names), -1).max(axis=1, initial=0.0)
+        for *a, b, names in zip(*shaken, alone, labels, strict=True)
     ]
     found = {"batch_against_loop": _apart(measured(s.plain, values), alone, labels, least)}
     if s.model.nested is not None:
