@@ -183,8 +183,7 @@ def write_table() -> None:
         lines.append(f"| {name} | {a[0]:.2f} | {a[1]:.3f} | {a[2]:.4f} | {b[0]:.2f} | {b[1]:.3f} | {b[2]:.4f} |")
     rough = max(t["roughness"] for t in twins)
     lines += ["", f"With another step of the differences no precision of a coordinate changes by more than {rough:.2g} (relative)."]
-    if (RESULTS / "at_mode.json").exists():
-        lines += against_nuts()
+    lines += against_nuts() if (RESULTS / "at_mode.json").exists() else ["", "Not compared with posteriors by NUTS: that takes `--fits`."]
     (HERE / "stream_value.md").write_text("\n".join(lines) + "\n")
 
 
