@@ -66,7 +66,12 @@ def card(c: Calibration) -> dict[str, Any]:
             for p in c.streams
         },
         "error_models": {
-            p.name: {"words": p.stream.error_model.describe(), "equation": p.stream.error_model.equation()} for p in c.streams
+            p.name: {
+                "words": p.stream.error_model.describe(),
+                "equation": p.stream.error_model.equation(),
+                **({"caps": {f"{p.name}_phi": p.stream.error_model.correlation}} if p.stream.error_model.correlation else {}),
+            }
+            for p in c.streams
         },
         "period_training": [f"{min(t[0] for t, _ in periods):%Y-%m-%d}", f"{max(t[1] for t, _ in periods):%Y-%m-%d}"],
         "period_withheld": [f"{min(w[0] for w in withheld):%Y-%m-%d}", f"{max(w[-1] for w in withheld):%Y-%m-%d}"] if withheld else None,

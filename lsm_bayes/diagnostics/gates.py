@@ -150,7 +150,10 @@ def check(tree: xr.DataTree, reported: dict[str, str] | None = None) -> Gates:
         raise ValueError("the group 'posterior' holds no scalar parameter. Store the draws with the dimensions chain and draw.")
     fixed = [k for k, v in draws.items() if np.ptp(v) == 0 and _may_be_constant(entries.get(variable_of(k)))]
     moving = {k: v for k, v in draws.items() if k not in fixed} or draws
-    findings = pressing(moving, card, _findings(card) | (reported or {}))
+    caps = {k: {"bounds": [0.0, cap]} for e in (card.get("error_models") or {}).values() for k, cap in (e.get("caps") or {}).items()}
+    found = pressing(moving, card | {"parameters": entries | caps}, _findings(card) | (reported or {}))
+    # No memory at all is nothing to report; memory as long as is allowed says that the process model is wrong for longer than that.
+    findings = tuple(f for f in found if variable_of(f.parameter) not in caps or f.side == "upper")
     return Gates((*_convergence(tree, moving), _divergences(tree, moving), _bounds(findings), _modes(tree)), findings)
 
 

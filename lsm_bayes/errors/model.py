@@ -13,6 +13,7 @@ from lsm_bayes.errors.matern import Matern
 from lsm_bayes.errors.space import SpatialCorrelation
 from lsm_bayes.errors.terms import Dependence, Memory, Place, Scale, Term, Weight
 
+PER_COEFFICIENT = 10  # observations for each coefficient of a seasonal cycle that is taken out
 SINGLE = {
     Distribution: "distribution",
     Memory: "memory",
@@ -205,7 +206,7 @@ class SiteSeries:
     shape, slow_shape : numpy.ndarray
         (366,) seasonal envelopes of the fast error and of the slow discrepancy.
     reference : float
-        Sd of the training observations about their seasonal cycle: what relative priors refer to.
+        Sd of the training observations about their seasonal cycle (about their mean where they are few): what relative priors refer to.
     place : Place
         Times, drivers and position.
     """
@@ -246,11 +247,19 @@ def site_series(
     SiteSeries
         With envelope and reference sd.
     """
-    angle = 2 * np.pi * time.day_of_year.to_numpy() / 365.25
-    basis = np.column_stack([np.ones(angle.size), np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)])
-    anomaly = values - basis @ np.linalg.lstsq(basis, values, rcond=None)[0]
     fast, slow = (seasonal_envelope(values, time, kind, envelope) for kind in ("fast", "slow"))
-    return SiteSeries(values, uncertainty, gap, time, fast, slow, float(anomaly.std()), place or Place(time))
+    return SiteSeries(values, uncertainty, gap, time, fast, slow, _about_season(values, uncertainty, time), place or Place(time))
+
+
+def _about_season(values: np.ndarray, uncertainty: np.ndarray, time: pd.DatetimeIndex) -> float:
+    """Sd about the seasonal cycle, of as many harmonics (at most two) as the observations bear: few would all be explained by it."""
+    angle, harmonics = 2 * np.pi * time.day_of_year.to_numpy() / 365.25, min(2, (values.size // PER_COEFFICIENT - 1) // 2)
+    waves = [f(k * angle) for k in range(1, harmonics + 1) for f in (np.cos, np.sin)]
+    basis = np.column_stack([np.ones(angle.size), *waves])
+    coefficients, _, rank, _ = np.linalg.lstsq(basis, values, rcond=None)
+    squares = float(((values - basis @ coefficients) ** 2).sum())
+    # One observation, or equal ones, have no spread of their own.
+    return float(np.sqrt(squares / (values.size - rank))) if squares > 0 and values.size > rank else float(np.median(uncertainty))
 
 
 def on_day(shape: np.ndarray, time: pd.DatetimeIndex) -> np.ndarray:

@@ -116,6 +116,18 @@ def test_pressing_parameter_fails_until_it_is_reported(changed, one_site, side):
     assert check(tree).passed
 
 
+@pytest.mark.parametrize(("place", "side"), [(0.0, None), (0.5, None), (1.0, "upper")])
+def test_correlation_at_its_cap_is_a_finding_and_no_memory_is_none(changed, one_site, place, side):
+    data = posterior_of(one_site)
+    away = np.abs(np.random.default_rng(4).normal(0, 0.002, data["nee_phi"].shape))
+    data["nee_phi"].values[:] = np.abs(0.6 * place - away)
+    card = json.loads(one_site.attrs["model_card"])
+    card["parameters"].pop("nee_phi")
+    card["error_models"]["nee"]["caps"] = {"nee_phi": 0.6}
+    found = check(changed(attrs={"model_card": json.dumps(card)}, posterior=data)).findings
+    assert [f.side for f in found] == ([side] if side else [])
+
+
 @pytest.mark.parametrize(
     ("draw", "presses"),
     [

@@ -69,6 +69,19 @@ def test_reference_is_the_sd_about_the_season() -> None:
     assert found.years == (2001, 4)
 
 
+@pytest.mark.parametrize(("count", "days"), [(6, 61), (12, 30), (40, 365), (24, 15)])
+def test_reference_of_few_observations_is_not_explained_away(count: int, days: int) -> None:
+    rng = np.random.default_rng(5)
+    time = pd.date_range("2001-06-01", periods=count, freq=f"{days}D")
+    found = [site_series(rng.normal(3, 0.5, count), np.ones(count), np.ones(count), time, 0.0).reference ** 2 for _ in range(400)]
+    assert np.mean(found) == pytest.approx(0.25, rel=0.1)
+
+
+def test_reference_without_spread_is_the_stated_uncertainty() -> None:
+    one = pd.DatetimeIndex(["2001-06-01"])
+    assert site_series(np.array([3.0]), np.array([0.7]), np.array([np.inf]), one, 0.0).reference == 0.7
+
+
 def test_likelihood_of_two_sites_equals_dense_covariances() -> None:
     rng = np.random.default_rng(2)
     sites = [series(rng, "2001-01-01", 400), series(rng, "2003-05-01", 150)]
