@@ -5,7 +5,7 @@ Embedding the model error in parameters (Sargsyan, Najm & Ghanem 2015, doi 10.10
 were not observed, which an error term of one stream cannot do.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,9 @@ CLOCK = "day_number"
 YEAR = 365.25
 
 
-def with_yearly_noise(model: ProcessModel, noise: Mapping[str, float], years: int, *, spread: float = 0.5) -> ProcessModel:
+def with_yearly_noise(
+    model: ProcessModel, noise: Mapping[str, float], years: int, *, spread: float = 0.5, walk: Collection[str] = ()
+) -> ProcessModel:
     """Let parameters of a process model differ from year to year about a common value.
 
     Parameters
@@ -34,6 +36,9 @@ def with_yearly_noise(model: ProcessModel, noise: Mapping[str, float], years: in
         Years of 365.25 d from the first 1 January of the record to its end, withheld years included: these get draws of the prior.
     spread : float
         Sd of the logarithm of the variability.
+    walk : collection of str
+        Parameters whose years follow each other as a random walk: the deviations are steps from the year before, the first from the
+        common value.
 
     Returns
     -------
@@ -44,7 +49,7 @@ def with_yearly_noise(model: ProcessModel, noise: Mapping[str, float], years: in
     Raises
     ------
     KeyError
-        For a name that is no parameter of the model.
+        For a name that is no parameter of the model, or a random walk of one without noise.
     ValueError
         For a model with a nested step, no parameter, a median that is not positive, less than two years, and dates, which have no such
         bounds.
@@ -55,6 +60,9 @@ def with_yearly_noise(model: ProcessModel, noise: Mapping[str, float], years: in
     years; two trade off against each other where few years are observed.
     """
     _check(model, noise, years)
+    for name in walk:
+        if name not in noise:
+            raise KeyError(unknown("parameter with yearly noise", name, noise))
     flat = Prior("normal", 0.0, 1.0)
     added: dict[str, tuple[Parameter, float | None]] = {}
     for name, median in noise.items():
@@ -72,7 +80,7 @@ def with_yearly_noise(model: ProcessModel, noise: Mapping[str, float], years: in
         model,
         name=f"{model.name}_yearly_noise",
         title=f"{model.title}, parameters that differ from year to year",
-        step=_step(model, tuple(noise), years),
+        step=_step(model, tuple(noise), years, walk),
         parameters=with_fields(model.parameters, added),
         forcing=forcing,
     )
@@ -123,7 +131,7 @@ def deviated(value: Any, deviation: Any, declared: Parameter) -> Any:
     return low + (high - low) * (value - low) / ((value - low) + (high - value) * factor)
 
 
-def _step(model: ProcessModel, names: tuple[str, ...], years: int) -> Callable[..., tuple[Any, Any]]:
+def _step(model: ProcessModel, names: tuple[str, ...], years: int, walk: Collection[str]) -> Callable[..., tuple[Any, Any]]:
     n_p, n_f = len(model.parameters._fields), len(model.forcing._fields)  # type: ignore[attr-defined]
     declared = {n: model.parameter_table[n][0] for n in names}
 
@@ -134,8 +142,11 @@ def _step(model: ProcessModel, names: tuple[str, ...], years: int) -> Callable[.
         for name in names:
             # The last one is NaN: a year without a deviation of its own must not pass for an average one.
             found: Any = pt.constant(np.nan, dtype="float64")
+            own_years = [getattr(p, year_name(name, k + 1)) for k in range(years)]
+            for k in range(1, years if name in walk else 0):
+                own_years[k] = own_years[k - 1] + own_years[k]
             for k in reversed(range(years)):
-                found = pt.switch(clock < k + 1.0, getattr(p, year_name(name, k + 1)), found)
+                found = pt.switch(clock < k + 1.0, own_years[k], found)
             changed[name] = deviated(getattr(own, name), getattr(p, f"{name}_variability") * found, declared[name])
         return model.step(x, model.forcing(*f[:n_f]), own._replace(**changed))
 

@@ -15,71 +15,26 @@ from lsm_bayes.calibration.card import card
 from lsm_bayes.calibration.choices import Calibration, Constraints, SiteRecord
 from lsm_bayes.calibration.constraints import add_constraints, add_run_constraints, needs_of
 from lsm_bayes.calibration.earlier import add_earlier, check_earlier
+from lsm_bayes.calibration.groups import Groups, covariates_of
 from lsm_bayes.calibration.initial import Free, Initial, NearEquilibrium, initial_of, near_equilibrium
 from lsm_bayes.calibration.operators import check_inputs, driver_of, observed_series, simulated_inputs
-from lsm_bayes.calibration.pooling import Groups, Pooling, pooling_of
+from lsm_bayes.calibration.pooling import Pooling, pooling_of
 from lsm_bayes.calibration.predict import calibration_of
+from lsm_bayes.calibration.records import records_of
 from lsm_bayes.calibration.simultaneous import check_correlated, moments
 from lsm_bayes.calibration.spin_up import add_pools
 from lsm_bayes.calibration.stepwise import CarriedPosterior
-from lsm_bayes.calibration.streams import Stream, declared_parameters, prepare
+from lsm_bayes.calibration.streams import Stream, check_members, declared_parameters, prepare
 from lsm_bayes.calibration.table import Table, add_parameters
-from lsm_bayes.datasets import validate
 from lsm_bayes.declare import Parameter, Prior, ProcessModel
 from lsm_bayes.errors.likelihood import add_likelihood
 from lsm_bayes.errors.terms import Innovations
-from lsm_bayes.forcing import Forcing, forcing_arrays, whole_years
+from lsm_bayes.forcing import Forcing, whole_years
 from lsm_bayes.observations.aggregation import combined
+from lsm_bayes.process_noise import YEAR, with_yearly_noise
 from lsm_bayes.simulation import symbolic_run
 from lsm_bayes.steady_state import held_states
 from lsm_bayes.vocabulary import unknown
-
-
-def _records(
-    model: ProcessModel, data: xr.Dataset, streams: Sequence[Stream], sites: Sequence[str] | None, training: Any, withheld_years: int
-) -> list[SiteRecord]:
-    if "site" not in data.dims:
-        data = data.expand_dims(site=[str(data.attrs.get("site", data.coords["site"].item() if "site" in data.coords else "site"))])
-    if sites is not None:
-        for s in sites:
-            if s not in data["site"].values:
-                raise KeyError(unknown("site", s, map(str, data["site"].values)))
-        data = data.sel(site=list(sites))
-    needed = [
-        n for n in model.given_forcing if n not in ("day_of_year", "day_number", "step_length", "latitude", "burned_area", "irrigation")
-    ]
-    found = []
-    for name in map(str, data["site"].values):
-        one = _trimmed(data.sel(site=[name]), needed)
-        checked = validate(one, model.given_forcing, ()).sel(site=name)
-        time = pd.DatetimeIndex(checked["time"].values)
-        if training is not None:
-            start, end = (pd.Timestamp(str(t)) if t is not None else None for t in training)
-            mask = np.ones(time.size, dtype=bool)
-            mask &= (time >= start) if start is not None else True
-            mask &= (time <= end + pd.Timedelta(days=0)) if end is not None else True
-        else:
-            years = np.unique(time.year)
-            if withheld_years >= years.size:
-                raise ValueError(f"{name} has {years.size} years, {years[0]} to {years[-1]}; {withheld_years} cannot be withheld")
-            mask = time.year <= years[-1 - withheld_years]
-        if mask.sum() < 300:
-            raise ValueError(
-                f"the training period of {name} has {int(mask.sum())} days of its record "
-                f"{time[0]:%Y-%m-%d} to {time[-1]:%Y-%m-%d}; at least 300 are needed"
-            )
-        found.append(SiteRecord(name, checked, forcing_arrays(model, checked), np.asarray(mask)))
-    return found
-
-
-def _trimmed(data: xr.Dataset, needed: Sequence[str]) -> xr.Dataset:
-    """Cut a site to the period in which it has forcing at all: sets of many sites stand on the union of their records."""
-    there = [n for n in needed if n in data]
-    if not there:
-        return data
-    known = np.all([np.isfinite(data[n].transpose("site", "time").values).any(axis=0) for n in there if "time" in data[n].dims], axis=0)
-    days = np.flatnonzero(known)
-    return data.isel(time=slice(days[0], days[-1] + 1)) if days.size else data
 
 
 def build_model(
@@ -156,14 +111,22 @@ def build_model(
     choice = Constraints(constraints) if isinstance(constraints, int | float) else constraints
     if choice is not None:
         choice.chosen(model)
-    records = _records(model, data, wanted, sites, training, withheld_years)
+    records = records_of(model, data, sites, training, withheld_years)
+    yearly = {n: p for n, p in (pooling or {}).items() if isinstance(p, Pooling) and p.over == "year"}
+    if yearly:
+        model = _with_years(model, yearly, records)
+        records = records_of(model, data, sites, training, withheld_years)
+        declared = declared_parameters(model, wanted)
     check_inputs(model, wanted, records)
     names = [r.name for r in records]
     types = [str(r.data["pft"].item()) if "pft" in r.data.coords or "pft" in r.data else "unknown" for r in records]
     pfts = sorted(set(types))
-    groups = Groups(names, pfts, np.array([pfts.index(t) for t in types]))
+    asked = list(dict.fromkeys(n for p in (pooling or {}).values() if isinstance(p, Pooling) for n in (*p.on, *p.near)))
+    known = [covariates_of(r.data, asked) for r in records]
+    groups = Groups(names, pfts, np.array([pfts.index(t) for t in types]), {n: np.array([k[n] for k in known]) for n in asked})
     drivers = [partial(driver_of, r) for r in records]
     prepared = [prepare(s, [r.data for r in records], names, [r.training for r in records], drivers) for s in wanted]
+    check_members(prepared, names)
     named = initial if isinstance(initial, Mapping) else {}
     still = _declared_fixed(declared, {**(priors or {}), **named}) | dict(fixed or {})
     calibration = Calibration(
@@ -182,11 +145,22 @@ def build_model(
     coords: dict[str, Any] = {f"{p.name}_observation": np.arange(sum(a.time.size for a in p.fitted)) for p in prepared}
     if groups.several:
         coords |= {"site": names, "pft": pfts}
+        coords |= {str(p.site_dim(len(names))): [names[i] for i in p.members] for p in prepared}
     with pm.Model(coords=coords) as built:
         add_parameters_and_streams(calibration)
     built.calibration = calibration
     built.card = card(calibration)
     return built
+
+
+def _with_years(model: ProcessModel, yearly: Mapping[str, Pooling], records: Sequence[SiteRecord]) -> ProcessModel:
+    """Let parameters differ from year to year, over as many years as the longest record has."""
+    for name in yearly:
+        if name not in model.parameter_table:
+            raise KeyError(f"{model.name}: {unknown('parameter that can differ from year to year', name, model.parameter_table)}")
+    spans = [(r.forcing.time[-1] - pd.Timestamp(r.forcing.time[0].year, 1, 1)) / pd.Timedelta(days=YEAR) for r in records]
+    noise, walk = {n: p.spread for n, p in yearly.items()}, [n for n, p in yearly.items() if p.walk]
+    return with_yearly_noise(model, noise, max(2, int(max(spans)) + 1), walk=walk)
 
 
 def _declared_fixed(declared: Mapping[str, tuple[Parameter, float]], chosen: Mapping[str, Any]) -> dict[str, float]:
@@ -266,10 +240,10 @@ def add_parameters_and_streams(c: Calibration) -> None:
     innovations: dict[str, Innovations] = {}
     for p in c.streams:
         pairs = [observed_series(c, p, run, table, members) for run, members in zip(runs, _by_length(c).values(), strict=True)]
-        whole = combined(p.fitted, offsets)
+        whole = combined(p.fitted, [offsets[i] for i in p.members])
         mean, spread = (None if parts[0] is None else whole.mean(_joined(parts)) for parts in zip(*pairs, strict=True))
         times = [moments(a.time, p.stream.period) for a in p.fitted]
-        found = add_likelihood(p.name, p.stream.error_model, mean, p.series, c.site_dim, spread, times, innovations)
+        found = add_likelihood(p.name, p.stream.error_model, mean, p.series, p.site_dim(len(c.records)), spread, times, innovations)
         if found is not None:
             innovations[p.name] = found
 

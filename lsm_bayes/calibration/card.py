@@ -57,10 +57,12 @@ def card(c: Calibration) -> dict[str, Any]:
                 "operator": p.operator.name,
                 "operator_citation": p.operator.citation,
                 "error_model": p.stream.error_model.describe(),
+                "sites": [c.records[i].name for i in p.members],
                 "observations": int(sum(a.time.size for a in p.fitted)),
                 "reference_sd": [round(s.reference, 6) for s in p.series],
                 "uncertainty_source": [
-                    str(r.data.get(f"{p.name}_uncertainty", r.data[p.name]).attrs.get("source", "given")) for r in c.records
+                    str(data.get(f"{p.name}_uncertainty", data[p.name]).attrs.get("source", "given"))
+                    for data in (c.records[i].data for i in p.members)
                 ],
             }
             for p in c.streams

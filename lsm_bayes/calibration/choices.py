@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from lsm_bayes.calibration.groups import Groups
 from lsm_bayes.calibration.initial import Initial
-from lsm_bayes.calibration.pooling import Groups, Pooling
+from lsm_bayes.calibration.pooling import Pooling
 from lsm_bayes.calibration.streams import PreparedStream, declared_parameters
 from lsm_bayes.declare import Constraint, Parameter, Prior, ProcessModel
 from lsm_bayes.forcing import Forcing

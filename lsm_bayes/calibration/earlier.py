@@ -133,7 +133,7 @@ def _observed(c: Calibration) -> dict[tuple[str, str], tuple[str, pd.Series]]:
             pd.Series(np.asarray(r.data[p.name].values, dtype=float)[a.steps], pd.DatetimeIndex(r.data["time"].values)[a.steps]),
         )
         for p in c.streams
-        for r, a in zip(c.records, p.fitted, strict=True)
+        for r, a in zip([c.records[i] for i in p.members], p.fitted, strict=True)
     }
 
 

@@ -1,21 +1,18 @@
-"""Pooling of a parameter over sites and plant functional types, as a value.
+"""Pooling of a parameter over sites, plant functional types or years, as a value.
 
 Parameters live on a standard normal scale that their prior maps into the bounds. Complete pooling has one number, no pooling
 one for each site or type, partial pooling is a group mean plus deviations with an inferred spread.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import numpy as np
-import pymc as pm
-import pytensor.tensor as pt
+from typing import Literal
 
 from lsm_bayes.declare import Parameter
 from lsm_bayes.vocabulary import unknown
 
 OVER = ("site", "pft")
+Over = Literal["site", "pft", "year"]
 
 
 @dataclass(frozen=True)
@@ -26,18 +23,37 @@ class Pooling:
     ----------
     kind : {"complete", "none", "partial"}
         Degree of pooling.
-    over : {"site", "pft"} or None
+    over : {"site", "pft", "year"} or None
         What it varies over.
     within : {"pft"} or None
         Groups that share a mean, for partial pooling over sites.
     spread : float
-        Sd of the half-normal prior of the spread between members, on the scale on which the prior is standard normal.
+        Sd of the half-normal prior of the spread between members, on the scale on which the prior is standard normal; over years, the
+        median of the yearly variability in logits.
+    on : tuple of str
+        Site covariates on which the members are regressed.
+    near : tuple of str
+        Coordinates or covariates in whose space members that are near are alike.
+    length : float
+        Median of the prior of the distance over which they are.
+    block : str or None
+        Parameters with the same block have correlated deviations.
+    centred : bool
+        Whether members are sampled themselves, in place of their deviations.
+    walk : bool
+        Whether years follow each other as a random walk.
     """
 
     kind: Literal["complete", "none", "partial"]
-    over: Literal["site", "pft"] | None = None
+    over: Over | None = None
     within: Literal["pft"] | None = None
     spread: float = 0.5
+    on: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
+    length: float = 1.0
+    block: str | None = None
+    centred: bool = False
+    walk: bool = False
 
     def describe(self) -> str:
         """Say it in words.
@@ -47,7 +63,12 @@ class Pooling:
         str
             Such as ``"partial over site within pft"``.
         """
-        return " ".join([self.kind, *(["over", self.over] if self.over else []), *(["within", self.within] if self.within else [])])
+        parts = [self.kind, *(["over", self.over] if self.over else []), *(["within", self.within] if self.within else [])]
+        parts += ["on", " and ".join(self.on)] if self.on else []
+        parts += ["near in", " and ".join(self.near)] if self.near else []
+        parts += ["correlated in", self.block] if self.block else []
+        parts += ["as a random walk"] if self.walk else []
+        return " ".join(parts)
 
 
 def complete() -> Pooling:
@@ -77,97 +98,84 @@ def none(over: Literal["site", "pft"] = "site") -> Pooling:
     return _checked(Pooling("none", over))
 
 
-def partial(over: Literal["site", "pft"] = "site", within: Literal["pft"] | None = None, spread: float = 0.5) -> Pooling:
+def partial(
+    over: Over = "site",
+    within: Literal["pft"] | None = None,
+    spread: float = 0.5,
+    *,
+    on: Sequence[str] = (),
+    near: Sequence[str] = (),
+    length: float | None = None,
+    block: str | None = None,
+    centred: bool = False,
+    walk: bool = False,
+) -> Pooling:
     """Values that share a mean and an inferred spread.
 
     Parameters
     ----------
-    over : {"site", "pft"}
-        What the values belong to.
+    over : {"site", "pft", "year"}
+        What the values belong to. Over years, the common value keeps its declared pooling, and at each site it deviates from year to year
+        (`lsm_bayes.process_noise`); years that were not observed get draws.
     within : {"pft"}, optional
         For values by site: one mean for each plant functional type, the spread being shared.
     spread : float
-        Sd of the half-normal prior of the spread, as a multiple of the prior's own sd.
+        Sd of the half-normal prior of the spread, as a multiple of the prior's own sd; over years, the median of the log-normal prior of
+        the sd of yearly deviations, in logits between the parameter's bounds.
+    on : sequence of str
+        Site covariates: the mean is linear in them, standardised over the fitted sites, with slopes ~ N(0, 0.5) on the scale on which the
+        prior is standard normal; the spread is what they leave. Variables of the data by site (soil, leaf traits), or by site and time,
+        of which the mean over the record is taken (climate), and ``latitude``, ``longitude``.
+    near : sequence of str
+        The deviations of the sites are a Gaussian process over these: ``("latitude", "longitude")`` for distance on the globe in km, or
+        covariates as in `on` for distance in climate space, in sd of the covariates. Its covariance is Matérn 3/2; how much of the
+        variance is smooth is inferred.
+    length : float, optional
+        Median of the log-normal prior of the length of that process; 500 km, or 1 sd.
+    block : str, optional
+        Name of a group of parameters whose deviations are correlated, with an LKJ prior (shape 2); give all of them the same pooling.
+    centred : bool
+        Sample the members in place of their deviations: better where each member is well known by its own data, worse where not.
+        `lsm_bayes.inference.choose_centring` measures which.
+    walk : bool
+        Over years: each begins where the one before was, in place of around the common value.
 
     Returns
     -------
     Pooling
         The choice.
+
+    Raises
+    ------
+    KeyError
+        For an unknown grouping.
+    ValueError
+        For combinations that have no meaning.
     """
-    return _checked(Pooling("partial", over, within, spread))
+    reach = length if length is not None else 500.0 if tuple(near) == ("latitude", "longitude") else 1.0
+    return _checked(Pooling("partial", over, within, spread, tuple(on), tuple(near), reach, block, centred, walk))
 
 
 def _checked(p: Pooling) -> Pooling:
-    if p.over not in OVER:
-        raise ValueError(unknown("grouping", p.over, OVER))
+    allowed = (*OVER, "year") if p.kind == "partial" else OVER
+    if p.over not in allowed:
+        raise ValueError(unknown("grouping", p.over, allowed))
     if p.within not in (None, "pft") or (p.within == "pft" and p.over != "site"):
         raise ValueError(f"values by site can be grouped within 'pft'; got over={p.over!r}, within={p.within!r}")
     if not p.spread > 0:
         raise ValueError(f"the spread of the members is positive, got {p.spread}")
+    if not p.length > 0:
+        raise ValueError(f"the length over which sites are alike is positive, got {p.length}")
+    if (p.on or p.near) and p.over != "site":
+        raise ValueError(f"covariates and nearness belong to sites; got over={p.over!r} with on={p.on}, near={p.near}")
+    if p.walk and p.over != "year":
+        raise ValueError(f"a random walk is one over years; got over={p.over!r}")
+    if p.over == "year" and (p.block or p.centred):
+        raise ValueError("yearly deviations are independent of those of other parameters and not centred; leave block and centred out")
+    several = [n for n, given in (("near", bool(p.near)), ("block", p.block is not None), ("centred", p.centred)) if given]
+    if len(several) > 1:
+        raise ValueError(f"{' and '.join(several)} are different forms of the deviations; choose one")
     return p
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Sites and their plant functional types.
-
-    Attributes
-    ----------
-    sites, pfts : list of str
-        Names, each once.
-    pft_of_site : numpy.ndarray of int
-        Type of each site.
-    """
-
-    sites: list[str]
-    pfts: list[str]
-    pft_of_site: np.ndarray
-
-    @property
-    def several(self) -> bool:
-        """Whether there is more than one site."""
-        return len(self.sites) > 1
-
-    def to_sites(self, block: Any, pooling: Pooling) -> Any:
-        """Expand a block of values to one column for each site.
-
-        Parameters
-        ----------
-        block : tensor
-            (parameter,), (parameter, pft) or (parameter, site), as the pooling says.
-        pooling : Pooling
-            The choice.
-
-        Returns
-        -------
-        tensor
-            (parameter, site).
-        """
-        if block.ndim == 1:
-            return block[:, None] * np.ones((1, len(self.sites)))
-        return block if pooling.over == "site" else block[:, self.pft_of_site]
-
-    def member(self, row: Any, pooling: Pooling) -> Callable[[Pooling], Any]:
-        """Return a function that gives a row in the shape of another pooling.
-
-        Parameters
-        ----------
-        row : tensor
-            0-d, (pft,) or (site,).
-        pooling : Pooling
-            Its pooling.
-
-        Returns
-        -------
-        callable
-            ``f(other)``: expanded to sites where `other` is by site and the row by type, else as it is.
-        """
-        by_type = self.several and pooling.over == "pft"
-        return lambda other: row[self.pft_of_site] if by_type and other.over == "site" else row
-
-    def dim(self, pooling: Pooling) -> str | None:
-        """Name of the dimension of the stored values, None for a 0-d value."""
-        return pooling.over if self.several and pooling.kind != "complete" else None
 
 
 def pooling_of(model: str, declared: Mapping[str, tuple[Parameter, float]], choices: Mapping[str, Pooling]) -> dict[str, Pooling]:
@@ -186,7 +194,7 @@ def pooling_of(model: str, declared: Mapping[str, tuple[Parameter, float]], choi
     Returns
     -------
     dict
-        One for each parameter and initial pool.
+        One for each parameter and initial pool; those over years keep the pooling of their level for the common value.
 
     Raises
     ------
@@ -203,61 +211,5 @@ def pooling_of(model: str, declared: Mapping[str, tuple[Parameter, float]], choi
                 f"pooling of {name!r}: got {choice!r}; use complete(), none('site'), none('pft') or partial('site', within='pft')"
             )
     by_level = {"global": Pooling("complete"), "pft": Pooling("none", "pft"), "site": Pooling("none", "site")}
-    return {name: choices.get(name, by_level[d.level]) for name, (d, _) in declared.items()}
-
-
-def add_coordinates(names: Sequence[str], pooling: Mapping[str, Pooling], groups: Groups) -> list[tuple[list[str], Pooling, Any]]:
-    """Add the standard normal coordinates of all parameters to the PyMC model in context, a block for each kind of pooling.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Parameters and initial pools.
-    pooling : mapping of str to Pooling
-        Choice for each.
-    groups : Groups
-        Sites and types.
-
-    Returns
-    -------
-    list of (names, pooling, tensor)
-        Each tensor is (parameter,), (parameter, pft) or (parameter, site). One vector in place of many scalars keeps the graph
-        small and its compilation short. With one site there is one block ``z``.
-    """
-    model = pm.modelcontext(None)
-    blocks: dict[Pooling, list[str]] = {}
-    for name in names:
-        blocks.setdefault(pooling[name] if groups.several else complete(), []).append(name)
-    found = []
-    for choice, members in blocks.items():
-        label = "_".join(choice.describe().split()) + (
-            f"_{choice.spread:g}".replace(".", "_") if choice.kind == "partial" and choice.spread != 0.5 else ""
-        )
-        axis = f"{label}_parameter" if groups.several else "parameter"
-        stem = f"z_{label}" if groups.several else "z"
-        model.add_coord(axis, members)
-        if choice.kind != "partial":
-            dims = (axis,) if choice.over is None else (axis, choice.over)
-            found.append((members, choice, pm.Normal(stem, dims=dims)))
-            continue
-        found.append((members, choice, _partial(stem, axis, choice, groups)))
-    return found
-
-
-def _partial(stem: str, axis: str, choice: Pooling, groups: Groups) -> Any:
-    # With group mean m and members m + spread * d, all of m and d standard normal, data settle the members, so m and the average of d
-    # lie on a ridge whose slope is the spread. The pair is turned by the angle that makes the average of the members proportional to
-    # one coordinate, the level. A rotation keeps the density of standard normals, so the prior is the same.
-    label = np.array(groups.pft_of_site) if choice.within else np.zeros(len(groups.sites if choice.over == "site" else groups.pfts), int)
-    members = [np.flatnonzero(label == g) for g in range(label.max() + 1)]
-    level = pm.Normal(f"{stem}_level", dims=(axis, "pft") if choice.within else (axis,))
-    spread = pm.HalfNormal(f"{stem}_spread", choice.spread, dims=(axis,))
-    deviation = pm.Normal(f"{stem}_deviation", dims=(axis, choice.over))
-    root = np.sqrt([len(m) for m in members])
-    average = pt.stack([pt.mean(deviation[:, m], axis=1) for m in members], axis=1)
-    ratio = spread[:, None] / root
-    length = pt.sqrt(1.0 + ratio**2)
-    levels = level if choice.within else level[:, None]
-    mean = (levels - ratio * root * average) / length
-    pm.Deterministic(f"{stem}_mean", mean if choice.within else mean[:, 0], dims=(axis, "pft") if choice.within else (axis,))
-    return (levels * length)[:, label] + spread[:, None] * (deviation - average[:, label])
+    chosen = {n: p for n, p in choices.items() if p.over != "year"}
+    return {name: chosen.get(name, by_level[d.level]) for name, (d, _) in declared.items()}

@@ -121,11 +121,14 @@ def predict(model: pm.Model, tree: xr.DataTree, *, draws: int = 400, seed: int =
         predicted, observed, constant = [], [], []
         innovations: dict[str, Innovations] = {}
         for p in c.streams:
-            own = _error_draws(p, thinned, i)
+            k = p.place_of(i)
+            if k is None:
+                continue
+            own = _error_draws(p, thinned, k)
             if p.name in together:
-                times = moments(p.whole[i].time, p.stream.period)
+                times = moments(p.whole[k].time, p.stream.period)
                 innovations[p.name] = simulate_innovations(rng, p.stream.error_model, p.name, own, times, innovations)
-            a, b, d = _stream(c, p, i, record, run, parameters, thinned, rng, own, innovations.get(p.name))
+            a, b, d = _stream(c, p, k, record, run, parameters, thinned, rng, own, innovations.get(p.name))
             predicted.append(a)
             observed.append(b)
             constant.append(d)
@@ -225,8 +228,9 @@ def _error_draws(p: PreparedStream, thinned: xr.Dataset, site: int) -> dict[str,
     for name in thinned.data_vars:
         if str(name).startswith(f"{p.name}_") and not str(name).endswith("_z") and name not in own:
             v = thinned[name]
-            if "site" in v.dims:
-                v = v.isel(site=site)
+            for dim in ("site", f"{p.name}_site"):
+                if dim in v.dims:
+                    v = v.isel({dim: site})
             values = v.transpose("chain", "draw", ...).values
             found[str(name)] = values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
     return found or {"": np.zeros(thinned.sizes["chain"] * thinned.sizes["draw"])}

@@ -80,15 +80,18 @@ class PreparedStream:
     ----------
     stream : Stream
         The declaration.
+    members : tuple of int
+        Places of the sites where it is observed; what follows has one entry for each of these.
     fitted, whole : list of Aggregation
-        Observations of the training period, and of the training and withheld periods, by site.
+        Observations of the training period, and of the training and withheld periods.
     series : list of SiteSeries
-        Fitted observations by site.
+        Fitted observations.
     values, uncertainties, places
-        Observations, stated uncertainty, and times with drivers of `whole`, by site.
+        Observations, stated uncertainty, and times with drivers of `whole`.
     """
 
     stream: Stream
+    members: tuple[int, ...]
     fitted: list[Aggregation]
     whole: list[Aggregation]
     series: list[SiteSeries]
@@ -100,6 +103,14 @@ class PreparedStream:
     def name(self) -> str:
         """Name of the stream."""
         return self.stream.name
+
+    def place_of(self, site: int) -> int | None:
+        """Which entry is that of a site; None where the stream is not observed."""
+        return self.members.index(site) if site in self.members else None
+
+    def site_dim(self, sites: int) -> str | None:
+        """Name of the dimension of its parameters by site, of a calibration with so many sites; None with one site."""
+        return None if sites == 1 else "site" if len(self.members) == sites else f"{self.name}_site"
 
     @property
     def operator(self) -> ObservationOperator:
@@ -221,7 +232,7 @@ def prepare(
     Returns
     -------
     PreparedStream
-        The observations.
+        The observations, of the sites that have any.
 
     Raises
     ------
@@ -231,7 +242,10 @@ def prepare(
         When a unit is missing or not that of the vocabulary, when nothing was observed in the training period, or no uncertainty is known.
     """
     fitted, whole, series, values, uncertainties, places = [], [], [], [], [], []
-    for i, (data, name, train) in enumerate(zip(sites, names, training, strict=True)):
+    members = tuple(i for i, data in enumerate(sites) if stream.name in data and np.isfinite(data[stream.name].values).any())
+    # Where no site has it, the first one is looked at for the message.
+    for i in members or (0,):
+        data, name, train = sites[i], names[i], training[i]
         if stream.name not in data:
             raise KeyError(f"stream {stream.name!r} is not in the data of {name}; they have {', '.join(sorted(map(str, data.data_vars)))}")
         observed_values = _in_unit(data, stream.name, stream.quantity)
@@ -257,10 +271,38 @@ def prepare(
     pooled = {n: np.concatenate([here.drivers[n] for here, _ in places]) for n in places[0][0].drivers}
     series = [replace(s, place=replace(here, fitted=pooled)) for s, (here, _) in zip(series, places, strict=True)]
     everywhere = [replace(there, fitted=pooled) for _, there in places]
-    return PreparedStream(stream, fitted, whole, series, values, uncertainties, everywhere)
+    return PreparedStream(stream, members, fitted, whole, series, values, uncertainties, everywhere)
 
 
 def _place(data: xr.Dataset, a: Aggregation, drivers: Mapping[str, np.ndarray]) -> Place:
     latitude, longitude = (float(data[n]) if n in data.variables and data[n].ndim == 0 else np.nan for n in ("latitude", "longitude"))
     known = {n: a.mean(v) for n, v in drivers.items()} | {"time": days_of(a.time)}
     return Place(a.time, known, latitude=latitude, longitude=longitude)
+
+
+def check_members(prepared: Sequence[PreparedStream], sites: Sequence[str]) -> None:
+    """Refuse sites without any observation, and correlated errors of streams that are not at the same sites.
+
+    Parameters
+    ----------
+    prepared : sequence of PreparedStream
+        Streams.
+    sites : sequence of str
+        Names.
+
+    Raises
+    ------
+    ValueError
+        In both cases.
+    """
+    idle = [name for i, name in enumerate(sites) if prepared and not any(i in p.members for p in prepared)]
+    if idle:
+        raise ValueError(f"{', '.join(p.name for p in prepared)}: none is observed at {', '.join(idle)}; leave these sites out")
+    by_name = {p.name: p for p in prepared}
+    for p in prepared:
+        across = p.stream.error_model.across
+        if across is not None and across.stream in by_name and by_name[across.stream].members != p.members:
+            raise ValueError(
+                f"the errors of {p.name!r} are correlated with those of {across.stream!r}, which is not observed at the same sites; leave "
+                "out the sites that have one only"
+            )

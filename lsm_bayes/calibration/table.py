@@ -14,8 +14,9 @@ import pytensor.tensor as pt
 
 from lsm_bayes.calibration import priors as prior_maps
 from lsm_bayes.calibration.choices import Calibration
+from lsm_bayes.calibration.hierarchy import add_coordinates
 from lsm_bayes.calibration.initial import Free, InProportion, NearEquilibrium, in_proportion, is_derived
-from lsm_bayes.calibration.pooling import Pooling, add_coordinates
+from lsm_bayes.calibration.pooling import Pooling
 from lsm_bayes.declare import Prior
 
 

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from lsm_bayes.calibration import Pooling, build_model, complete, none, partial
-from lsm_bayes.calibration.pooling import Groups, add_coordinates
+from lsm_bayes.calibration.groups import Groups
+from lsm_bayes.calibration.hierarchy import add_coordinates
 
 
 def dims(model: pm.Model, name: str) -> tuple[str, ...]:

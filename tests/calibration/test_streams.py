@@ -84,11 +84,15 @@ def test_missing_uncertainty(towers: xr.Dataset, land, change: str) -> None:
 
 
 def test_stream_without_observations(towers: xr.Dataset, land) -> None:
-    empty = towers.assign(nee=towers["nee"].where(towers["site"] != "XX-Six"))
+    first = np.flatnonzero(np.isfinite(towers["nee"].sel(site="XX-Six")))[1]
+    few = towers.assign(nee=towers["nee"].where((towers["site"] != "XX-Six") | (towers["time"] <= towers["time"][first])))
     message = (
-        "stream 'nee' at XX-Six has 0 observed days and 0 day values in the training period 2011-01-01 to 2012-12-31; leave the stream"
+        "stream 'nee' at XX-Six has 2 observed days and 2 day values in the training period 2011-01-01 to 2012-12-31; leave the stream"
     )
     with pytest.raises(ValueError, match=message):
+        build_model(land, few, ["nee"])
+    empty = towers.assign(nee=towers["nee"].where(towers["site"] != "XX-Six"))
+    with pytest.raises(ValueError, match="nee: none is observed at XX-Six; leave these sites out"):
         build_model(land, empty, ["nee"])
 
 
