@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
-from experiment_two_pool import (
+from two_pool_twins import (
     LAND,
     NOISE,
     PHI,

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from pytensor.compile.mode import get_mode
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.replace import clone_replace
@@ -29,6 +30,8 @@ from lsm_bayes.signature import folder, keep, signature
 from lsm_bayes.vocabulary import unknown
 
 KEPT = 1024  # listings on disk
+# PyTensor 3.3 makes element-wise operations on (1, 1) out of scalars alone, which its Numba dispatch cannot compile.
+COMPILED = get_mode("NUMBA").excluding("scalarize")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from lsm_bayes.calibration.build import build_model, prior_model
 from lsm_bayes.calibration.choices import Calibration, Constraints
 from lsm_bayes.calibration.initial import AfterDisturbance, AtEquilibrium, Cycle, Free, InProportion, NearEquilibrium
+from lsm_bayes.calibration.new_sites import predict_new_sites
 from lsm_bayes.calibration.pooling import Pooling, complete, none, partial
 from lsm_bayes.calibration.predict import predict
 from lsm_bayes.calibration.priors import date_prior
@@ -29,5 +30,6 @@ __all__ = [
     "none",
     "partial",
     "predict",
+    "predict_new_sites",
     "prior_model",
 ]

@@ -210,13 +210,15 @@ def _site_priors(
     return found
 
 
-def add_parameters_and_streams(c: Calibration) -> None:
+def add_parameters_and_streams(c: Calibration, observed: bool = True) -> None:
     """Add all random variables of a calibration to the PyMC model in context.
 
     Parameters
     ----------
     c : Calibration
         The choices.
+    observed : bool
+        Whether the streams are added; their operators' parameters always are.
     """
     table = add_parameters(c)
     add_constraints(c, table)
@@ -232,13 +234,14 @@ def add_parameters_and_streams(c: Calibration) -> None:
             value = table.get(name)
             pm.Deterministic(name, value if c.site_dim else value[0], dims=c.site_dim)
     add_earlier(c)
-    wanted = {i for p in c.streams for i in simulated_inputs(c.process_model, p.operator)} | needs_of(c)
+    streams = c.streams if observed else []
+    wanted = {i for p in streams for i in simulated_inputs(c.process_model, p.operator)} | needs_of(c)
     runs = _run(c, table, sorted(wanted)) if wanted else []
     if needs_of(c):
         add_run_constraints(c, table, list(_by_length(c).values()), runs)
     offsets = _offsets(c)
     innovations: dict[str, Innovations] = {}
-    for p in c.streams:
+    for p in streams:
         pairs = [observed_series(c, p, run, table, members) for run, members in zip(runs, _by_length(c).values(), strict=True)]
         whole = combined(p.fitted, [offsets[i] for i in p.members])
         mean, spread = (None if parts[0] is None else whole.mean(_joined(parts)) for parts in zip(*pairs, strict=True))

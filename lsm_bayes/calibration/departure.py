@@ -1,19 +1,24 @@
-"""How far draws are from a normal."""
+"""How far draws are from a normal, or from a mixture of normals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from lsm_bayes.calibration.normal_mixture import NormalMixture
+
 SKEWED, HEAVY = 0.5, 0.2
 """Skewness a direction and relative excess kurtosis beyond which draws are called far from normal."""
-QUANTILE = 1.6448536269514722  # of the standard normal, 95 %
+ENDS = (0.05, 0.95)
 PAIRED = 2000  # draws that are compared with each other
 
 
 @dataclass(frozen=True)
 class Departure:
-    """How far draws are from the normal with their mean and covariance.
+    """How far draws are from the normal with their mean and covariance, or from the mixture of normals that was fitted to them.
+
+    Of a mixture, skewness and kurtosis are those of the normal scores (`NormalMixture.normal_scores`), which are standard normal where the
+    draws come from it. One normal is the case in which scores are whitened draws. All but `gain` is measured on the draws that were fitted.
 
     Attributes
     ----------
@@ -23,11 +28,15 @@ class Departure:
     kurtosis : float
         b2 / (D (D + 2)) - 1 with Mardia's b2: 0 for a normal, positive for heavy tails.
     shift : float
-        Largest distance between a 5 % or 95 % quantile of a coordinate and that of the normal, in posterior sd.
+        Largest distance between a 5 % or 95 % quantile of a coordinate and that of the normal or mixture, in posterior sd.
     where : str
         The coordinate with that distance.
     modes : int or None
         Modes of at least 1 % weight that a search has recorded with the draws; None where there was no search.
+    components : int
+        Normals in the mixture.
+    gain : float
+        Log density of draws under the mixture that the other half of the chains gives, less that under one normal: nats a draw, mean.
     """
 
     skewness: float
@@ -35,11 +44,13 @@ class Departure:
     shift: float
     where: str
     modes: int | None
+    components: int = 1
+    gain: float = 0.0
 
     @property
     def far(self) -> bool:
-        """Whether a normal misses a mode, or much of the shape."""
-        return self.skewness > SKEWED or abs(self.kurtosis) > HEAVY or (self.modes or 1) > 1
+        """Whether the normal, or the mixture, misses a mode or much of the shape."""
+        return self.skewness > SKEWED or abs(self.kurtosis) > HEAVY or (self.modes or 1) > self.components
 
     def describe(self) -> str:
         """Say the numbers.
@@ -50,25 +61,31 @@ class Departure:
             One clause.
         """
         found = "no search for modes recorded" if self.modes is None else f"{self.modes} mode{'s' if self.modes > 1 else ''}"
+        of, better = "", ""
+        if self.components > 1:
+            of = " (of normal scores)"
+            better = f"; log density of withheld draws {self.gain:.2f} nats a draw above that of one normal"
         return (
-            f"skewness {self.skewness:.2f} a direction, relative excess kurtosis {self.kurtosis:.2f}, 5 and 95 % quantiles off by up to "
-            f"{self.shift:.2f} sd ({self.where}), {found}"
+            f"skewness {self.skewness:.2f} a direction, relative excess kurtosis {self.kurtosis:.2f}{of}, "
+            f"5 and 95 % quantiles off by up to {self.shift:.2f} sd ({self.where}), {found}{better}"
         )
 
 
-def departure_of(draws: np.ndarray, mean: np.ndarray, factor: np.ndarray, names: Sequence[str], modes: int | None) -> Departure:
-    """Measure how far draws are from the normal with their mean and covariance.
+def departure_of(draws: np.ndarray, mixture: NormalMixture, names: Sequence[str], modes: int | None, gain: float = 0.0) -> Departure:
+    """Measure how far draws are from the normal, or mixture of normals, that was fitted to them.
 
     Parameters
     ----------
     draws : numpy.ndarray
         (chain, draw, D), at least two chains.
-    mean, factor : numpy.ndarray
-        Mean (D,) and lower Cholesky factor of the covariance (D, D).
+    mixture : NormalMixture
+        What was fitted.
     names : sequence of str
         Of the coordinates.
     modes : int or None
         How many a search has found.
+    gain : float
+        What a mixture gains on one normal, nats a withheld draw.
 
     Returns
     -------
@@ -76,14 +93,15 @@ def departure_of(draws: np.ndarray, mean: np.ndarray, factor: np.ndarray, names:
         The numbers.
     """
     chains, length, size = draws.shape
-    white = np.linalg.solve(factor, (draws - mean).reshape(-1, size).T).T.reshape(draws.shape)
+    flat = draws.reshape(-1, size)
+    white = mixture.normal_scores(flat).reshape(draws.shape)
     thinned = white[:, :: -(-length * chains // PAIRED)]
     # Within a chain, a pair of a draw with itself or with its neighbours would add what has nothing to do with the shape.
     pairs = [np.mean((thinned[a] @ thinned[b].T) ** 3) for a in range(chains) for b in range(a)]
     b2 = float(np.mean((white**2).sum(axis=-1) ** 2))
-    sd = np.linalg.norm(factor, axis=1)
-    ends = np.quantile(draws.reshape(-1, size), [0.05, 0.95], axis=0)
-    off = np.abs((ends - mean) / sd - np.array([[-QUANTILE], [QUANTILE]])).max(axis=0)
+    sd = np.sqrt(np.diag(mixture.covariance))
+    fitted = np.array([[mixture.quantile(i, p) for i in range(size)] for p in ENDS])
+    off = np.abs((np.quantile(flat, ENDS, axis=0) - fitted) / sd).max(axis=0)
     worst = int(np.argmax(off))
     skewness = float(np.sqrt(max(0.0, float(np.mean(pairs)) / size)))
-    return Departure(skewness, b2 / (size * (size + 2)) - 1.0, float(off[worst]), names[worst], modes)
+    return Departure(skewness, b2 / (size * (size + 2)) - 1.0, float(off[worst]), names[worst], modes, len(mixture.weights), gain)

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
+from pytensor.gradient import disconnected_grad
 
 from lsm_bayes.calibration.choices import Calibration
+from lsm_bayes.calibration.coordinates import Key, coordinates
 from lsm_bayes.calibration.initial import Free, NearEquilibrium, is_derived
 from lsm_bayes.calibration.priors import describe
-from lsm_bayes.calibration.stepwise import CarriedPosterior, Key, coordinates
+from lsm_bayes.calibration.stepwise import CarriedPosterior
 from lsm_bayes.declare import Prior
 
 
@@ -185,10 +187,15 @@ def add_earlier(c: Calibration) -> None:
     flat: Any = pt.concatenate([model[n].ravel() for n in names]) if len(names) > 1 else model[names[0]].ravel()
     index = np.array([start[places[k][0]] + places[k][1] for k in keys])
     z = flat if index.tolist() == list(range(sum(sizes))) else flat[index]
-    rows = [c.earlier.keys.index(k) for k in keys]
-    factor = np.linalg.cholesky(c.earlier.covariance[np.ix_(rows, rows)])
-    white = (np.linalg.inv(factor) * (z - c.earlier.mean[rows])[None, :]).sum(axis=1)
-    ratio = 0.5 * (z**2).sum() - 0.5 * (white**2).sum() - np.log(np.diag(factor)).sum()
+    # Of what is not shared the earlier posterior is integrated out.
+    mixture = c.earlier.mixture.marginal([c.earlier.keys.index(k) for k in keys])
+    factors = np.linalg.cholesky(mixture.covariances)
+    white = (np.linalg.inv(factors) * (z[None, :] - mixture.means)[:, None, :]).sum(axis=2)
+    volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+    logs = np.log(mixture.weights) - volume - 0.5 * (white**2).sum(axis=1)
+    # Constant in the gradient, as it cancels: far from all components the largest term stays exp(0).
+    largest = disconnected_grad(logs.max())
+    ratio = 0.5 * (z**2).sum() + largest + pt.log(pt.exp(logs - largest).sum())
     # These belong to the prior that the earlier posterior has in it already.
     near = [f"{n}_disequilibrium_prior" for n, _ in keys if isinstance(c.initial.get(n), NearEquilibrium)]
     for name in [*(["coordinates_prior"] if own else []), *dict.fromkeys(near)]:
@@ -218,10 +225,11 @@ def earlier_card(c: Calibration) -> dict[str, Any] | None:
             {"stream": p, "site": s, "observed_days": len(v), "first": f"{v.index[0]:%Y-%m-%d}", "last": f"{v.index[-1]:%Y-%m-%d}"}
             for (p, s), (_, v) in _observed(step.calibration).items()
         ]
-        steps.append({"streams": found, "covariance": step.kind, "departure": step.departure.describe()})
+        steps.append({"streams": found, "covariance": step.kind, "components": step.components, "departure": step.departure.describe()})
         step = step.calibration.earlier
+    lossy = "normal" if c.earlier.components == 1 else "mixture"
     return {
-        "text": f"The prior is the {c.earlier.describe()}. What the normal loses: {c.earlier.departure.describe()}.",
+        "text": f"The prior is the {c.earlier.describe()}. What the {lossy} loses: {c.earlier.departure.describe()}.",
         "carried": [n for n in _free(c) if n in names],
         "declared_prior": [n for n in _free(c) if n not in names],
         "steps": steps,

@@ -95,9 +95,13 @@ def _partial(stem: str, axis: str, choice: Pooling, groups: Groups) -> Any:
         pm.modelcontext(None).add_coord(f"{axis}_covariate", list(choice.on))
         slopes = pm.Normal(f"{stem}_slopes", 0.0, SLOPE, dims=(axis, f"{axis}_covariate"))
         explained = slopes @ groups.standardised(choice.on).T
+
+    def of_group(values: Any) -> Any:
+        return values[:, label] if choice.within else values
+
     if choice.centred or choice.near or choice.block:
         _store_mean(stem, axis, levels, choice)
-        return _deviating(stem, axis, choice, groups)(levels[:, label] + explained, spread)
+        return _deviating(stem, axis, choice, groups)(of_group(levels) + explained, spread)
     # With group mean m and members m + spread * d, all of m and d standard normal, data settle the members, so m and the average of d
     # lie on a ridge whose slope is the spread. The pair is turned by the angle that makes the average of the members proportional to
     # one coordinate, the level. A rotation keeps the density of standard normals, so the prior is the same.
@@ -108,7 +112,7 @@ def _partial(stem: str, axis: str, choice: Pooling, groups: Groups) -> Any:
     ratio = spread[:, None] / root
     size = pt.sqrt(1.0 + ratio**2)
     _store_mean(stem, axis, (levels - ratio * root * average) / size, choice)
-    return (levels * size)[:, label] + explained + spread[:, None] * (deviation - average[:, label])
+    return of_group(levels * size) + explained + spread[:, None] * (deviation - of_group(average))
 
 
 def _store_mean(stem: str, axis: str, mean: Any, choice: Pooling) -> None:
@@ -132,7 +136,7 @@ def _deviating(stem: str, axis: str, choice: Pooling, groups: Groups) -> Callabl
     return lambda mean, spread: mean + spread[:, None] * pt.stack(rows)
 
 
-def covariance(distance: np.ndarray, length: Any, smooth: Any) -> Any:
+def covariance(distance: np.ndarray, length: Any, smooth: Any, exp: Callable[[Any], Any] = pt.exp) -> Any:
     """Correlation of deviations: Matérn 3/2 (Rasmussen & Williams 2006, eq. 4.17) and a part of each site's own.
 
     Parameters
@@ -143,15 +147,17 @@ def covariance(distance: np.ndarray, length: Any, smooth: Any) -> Any:
         In the unit of the distance.
     smooth : float or tensor
         Share of the variance that is smooth.
+    exp : callable
+        That of NumPy for numbers.
 
     Returns
     -------
-    tensor
+    tensor or numpy.ndarray
         (site, site), ones on the diagonal but for the rounding that keeps it positive definite.
     """
     scaled = np.sqrt(3.0) * distance / length
     own = np.eye(len(distance))
-    return smooth * (1.0 + scaled) * pt.exp(-scaled) + (1.0 - smooth + JITTER) * own
+    return smooth * (1.0 + scaled) * exp(-scaled) + (1.0 - smooth + JITTER) * own
 
 
 def _correlation(stem: str, axis: str) -> Any:

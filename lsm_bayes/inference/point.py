@@ -23,6 +23,8 @@ from nutpie.sample import CompiledModel
 from pymc.initial_point import make_initial_point_fn
 from pytensor.graph.replace import graph_replace
 
+from lsm_bayes.graphs import COMPILED
+
 from .compiled import Call, compile_model
 
 Vector = NDArray[np.float64]
@@ -154,7 +156,7 @@ class Density:
             value = self.model.rvs_to_values[rv]
             replace[value] = flat[self.slices[rv.name]].reshape(self.shapes[rv.name]).astype(value.dtype)
         graphs = graph_replace([pt.as_tensor(v, allow_xtensor_conversion=True) for v in outputs], replace, strict=False)
-        function = pm.compile([flat], graphs, mode="NUMBA", on_unused_input="ignore")
+        function = pm.compile([flat], graphs, mode=COMPILED, on_unused_input="ignore")
         function.trust_input = True
         return [variable.name for variable in outputs], function
 
@@ -188,7 +190,7 @@ class Density:
             value = inputs[rv] if transform is None else transform.forward(inputs[rv], *rv.owner.inputs)
             outputs.append(pt.as_tensor(value, allow_xtensor_conversion=True).ravel())
         flat = graph_replace([pt.concatenate(outputs)], inputs, strict=False)
-        return pm.compile(list(inputs.values()), flat, mode="NUMBA", on_unused_input="ignore")
+        return pm.compile(list(inputs.values()), flat, mode=COMPILED, on_unused_input="ignore")
 
     def flatten(self, values: Mapping[str, object]) -> Vector:
         """Flat unconstrained vector of constrained parameter values.

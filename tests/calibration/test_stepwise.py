@@ -2,16 +2,15 @@
 
 import json
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
-import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
 import xarray as xr
+from linear_steps import STATED, bent, draws_of, linear, made_up_series
 from towers import INITIAL, TOWERS, made_up_towers
 
 from lsm_bayes import datasets
@@ -26,80 +25,22 @@ from lsm_bayes.calibration import (
     partial,
     prior_model,
 )
-from lsm_bayes.calibration.departure import departure_of
-from lsm_bayes.declare import Constraint, Parameter, Prior, ProcessModel
-from lsm_bayes.errors import ErrorModel
-from lsm_bayes.inference import Density, laplace_at, sample, sample_laplace
+from lsm_bayes.calibration.coordinates import coordinates
+from lsm_bayes.declare import Constraint, Parameter, Prior
+from lsm_bayes.inference import Density, laplace_at, sample
 from lsm_bayes.land import get
-from lsm_bayes.vocabulary import QUANTITIES
-
-STATED = ErrorModel(structural=None, envelope=0.0, correlation=None, discrepancy=None)
-WIDE = Prior("normal", 0.0, 1.0)
-
-
-def draws_of(model: pm.Model, mean: Any = 0.0, root: Any = 0.3, shape: Callable[[Any], Any] = lambda z: z, draws: int = 2000) -> xr.Dataset:
-    """Make up draws of the coordinates: mean and covariance are exact where there is one block and the shape is normal."""
-    rng, found = np.random.default_rng(5), {}
-    for rv in model.free_RVs:
-        dims = model.named_vars_to_dims.get(rv.name, ())
-        if rv.name.startswith("z"):
-            sizes = [len(model.coords[d]) for d in dims]
-            white = shape(rng.normal(size=(2 * draws, int(np.prod(sizes)))))
-            white = white - white.mean(axis=0)
-            white = np.linalg.solve(np.linalg.cholesky(np.atleast_2d(np.cov(white.T))), white.T).T
-            z = mean + white @ (np.asarray(root).T if np.ndim(root) == 2 else root * np.eye(white.shape[1]))
-            found[rv.name] = (("chain", "draw", *dims), z.reshape(2, draws, *sizes))
-    return xr.Dataset(found, coords={d: list(model.coords[d]) for dims, _ in found.values() for d in dims[2:]})
-
-
-class LinearParameters(NamedTuple):
-    a: Annotated[float, Parameter("1", (-50.0, 50.0), "first slope", WIDE)] = 0.0
-    b: Annotated[float, Parameter("1", (-50.0, 50.0), "second slope", WIDE)] = 0.0
-    c: Annotated[float, Parameter("1", (-50.0, 50.0), "third slope", WIDE)] = 0.0
-
-
-class OnePool(NamedTuple):
-    soil_carbon: Annotated[float, Parameter("gC m-2", (1.0, 10.0), "does not change")] = 5.0
-
-
-class Weather(NamedTuple):
-    shortwave_down: float
-    air_temperature: float
-    step_length: float
-
-
-class Fluxes(NamedTuple):
-    nee: Any
-    gpp: Any
-
-
-def _linear_step(x: OnePool, f: Weather, p: LinearParameters) -> tuple[OnePool, Fluxes]:
-    return x, Fluxes(p.a * f.shortwave_down + p.b * f.air_temperature + p.c, p.b * f.shortwave_down - p.a)
-
-
-LINEAR = ProcessModel("linear", "Linear in its parameters", _linear_step, LinearParameters, OnePool, Weather, Fluxes)
 
 
 @pytest.fixture(scope="module")
 def linear_data() -> xr.Dataset:
-    rng = np.random.default_rng(2)
-    values = {n: rng.normal(size=310) for n in ("shortwave_down", "air_temperature", "nee", "gpp")}
-    values["shortwave_down"] += 5.0
-    return xr.Dataset(
-        {n: ("time", v, QUANTITIES[n].attrs()) for n, v in values.items()}, coords={"time": pd.date_range("2001-01-01", periods=310)}
-    )
-
-
-def linear(data: xr.Dataset, streams: list[str], **choices: Any) -> pm.Model:
-    known = {"soil_carbon": 5.0}
-    return build_model(LINEAR, data, [Stream(s, error=STATED, uncertainty=4.0) for s in streams], fixed=known, **choices)
+    return made_up_series()
 
 
 def test_two_steps_of_a_linear_model_are_one(linear_data: xr.Dataset) -> None:
     first = linear(linear_data, ["nee"])
     exact = laplace_at(Density(first), np.zeros(3))
     carried = carry_over(draws_of(first, exact.mode, exact.scale), first)
-    assert carried.departure.modes is None and carried.departure.shift < 0.1
+    assert carried.components == 1 and carried.departure.modes is None and carried.departure.shift < 0.1
     second, together = Density(linear(linear_data, ["gpp"], prior_from=carried)), Density(linear(linear_data, ["nee", "gpp"]))
     points = np.random.default_rng(3).normal(size=(6, 3))
     steps, whole = ([d(x) for x in points] for d in (second, together))
@@ -141,6 +82,49 @@ def test_prior_of_the_next_step_is_the_normal_even_of_a_pool_near_equilibrium(da
     prior = prior_model(one(data, ["gpp"], prior_from=carried))
     assert [p.name for p in prior.potentials] == ["soil_carbon_disequilibrium_prior", "earlier_posterior"]
     assert np.ptp(log_density(prior, points) - normal(carried, points)) < 1e-7
+
+
+def test_prior_of_the_next_step_is_the_mixture_of_what_is_shared(data: xr.Dataset) -> None:
+    first = build_model(TOWERS, data, ["lai"], initial={})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotNormalWarning)
+        passed = carry_over(draws_of(first, 0.4, shape=bent), first, components=3)
+    assert passed.describe() == "posterior of an earlier step, from lai, as a mixture of 3 normals"
+    second = build_model(TOWERS, data, ["gpp"], sites=["XX-Two"], initial={}, prior_from=passed)
+    entry = second.card["earlier_posterior"]
+    assert entry["steps"][0]["components"] == 3 and "What the mixture loses: skewness" in entry["text"]
+    density = Density(prior_model(second))
+    rows = [passed.keys.index(k) for k in coordinates(second, second.calibration)]
+    assert len(rows) < len(passed.keys)
+    rng = np.random.default_rng(1)
+    near = passed.mean[rows] + 0.3 * rng.normal(size=(4, len(rows)))
+    far = passed.mean[rows] + 40 * rng.normal(size=(2, len(rows)))  # where every density is exp(-thousands)
+    seen = passed.mixture.marginal(rows)
+    for x in [*near, *far]:
+        value, gradient = density(x)
+        assert value == pytest.approx(seen.log_density(x[None])[0], rel=1e-9, abs=1e-7)
+        step = 1e-5 * np.eye(x.size)
+        slopes = (seen.log_density(x + step) - seen.log_density(x - step)) / 2e-5
+        np.testing.assert_allclose(gradient, slopes, rtol=1e-5, atol=1e-5 * np.abs(slopes).max())
+
+
+@pytest.mark.parametrize("components", [0, -1, 2.0, True, "many"])
+def test_numbers_of_components_that_are_none_are_refused(linear_data: xr.Dataset, components: Any) -> None:
+    model = linear(linear_data, ["nee"])
+    with pytest.raises(ValueError, match=f"components is {components!r}; give a whole number of normals from 1, or 'auto'"):
+        carry_over(draws_of(model), model, components=components)
+
+
+def test_mixtures_are_the_same_for_the_same_seed_and_need_covariances(linear_data: xr.Dataset) -> None:
+    model = linear(linear_data, ["nee"])
+    draws = draws_of(model, shape=bent)
+    some, again = (carry_over(draws, model, seed=3) for _ in range(2))
+    assert some.components > 1 and np.array_equal(some.mixture.means, again.mixture.means)
+    np.testing.assert_allclose(some.mean, draws["z"].mean(("chain", "draw")), atol=0.02)
+    with pytest.raises(ValueError, match="components is 3 with variances only: .* give components=1, or covariance='full'"):
+        carry_over(draws, model, "diagonal", components=3)
+    with pytest.warns(NotNormalWarning, match="as a normal with variances only, .* it is not one"):
+        assert carry_over(draws, model, "diagonal").components == 1
 
 
 def test_prior_of_the_next_step_is_the_normal_in_coordinates_of_the_process_model() -> None:
@@ -268,68 +252,6 @@ def test_steps_that_share_nothing_are_refused(data: xr.Dataset) -> None:
         one(data, ["gpp"], initial={}, fixed={"peak_day": 600.0}, prior_from=passed)
     with pytest.raises(ValueError, match="the steps share no coordinate: the earlier one calibrated turnover; this one .*respiration"):
         one(data, ["gpp"], sites=["XX-Six"], initial={}, prior_from=passed)
-
-
-def test_draws_that_give_no_covariance_are_refused(linear_data: xr.Dataset) -> None:
-    model = linear(linear_data, ["nee"])
-    good = draws_of(model)
-    with pytest.raises(ValueError, match="unknown covariance to carry over 'none'|covariance"):
-        carry_over(good, model, "none")  # type: ignore[arg-type]
-    with pytest.raises(KeyError, match="the draws have no 'z'"):
-        carry_over(good.rename(z="x"), model)
-    with pytest.raises(ValueError, match="one chain does not show that it has converged"):
-        carry_over(good.isel(chain=[0]), model)
-    with pytest.raises(ValueError, match="the draws of 'z' are not of this model"):
-        carry_over(good.assign_coords(parameter=["a", "c", "b"]), model)
-    apart = good + xr.DataArray([0.0, 1.0], dims="chain") * xr.DataArray([0.0, 1.0, 0.0], dims="parameter")
-    with pytest.raises(ValueError, match=r"the chains disagree: R-hat of b at site is \d"):
-        carry_over(apart.transpose("chain", "draw", ...), model)
-    still = good.copy(deep=True)
-    still["z"][..., 1] = 0.5
-    with pytest.raises(ValueError, match="not positive definite: b at site do not move"):
-        carry_over(still, model)
-    alike = good.copy(deep=True)
-    alike["z"][..., 1] = 2 * alike["z"][..., 0]
-    with pytest.raises(ValueError, match="not positive definite: . at site, . at site, . at site depend on each other"):
-        carry_over(alike, model)
-    with pytest.raises(TypeError, match="build_model"):
-        carry_over(good, pm.Model())
-    density = Density(model)
-    with pytest.raises(ValueError, match="A Laplace approximation is a normal already and says nothing"):
-        carry_over(sample_laplace(density, laplace_at(density, np.zeros(3)), draws=100), model)
-
-
-def test_draws_too_few_for_their_dimension_are_refused(data: xr.Dataset) -> None:
-    model = one(data, ["lai"])
-    white = np.random.default_rng(4).normal(size=(1, 8, 8))
-    few = xr.Dataset({"z": (("chain", "draw", "parameter"), np.tile(white, (2, 2, 1)))})  # parts of chains agree perfectly
-    with pytest.raises(
-        ValueError, match=r"\d+ effective draws of .* are too few for a covariance of 8 coordinates; 80 are needed, 10 for each"
-    ):
-        carry_over(few, model)
-
-
-def test_departure_is_that_of_the_distribution(linear_data: xr.Dataset) -> None:
-    rng = np.random.default_rng(8)
-    names = ["one", "two", "three"]
-
-    def measured(draws: np.ndarray) -> Any:
-        flat = draws.reshape(-1, 3)
-        return departure_of(draws, flat.mean(axis=0), np.linalg.cholesky(np.cov(flat.T)), names, 1)
-
-    mixing = rng.normal(size=(3, 3))
-    few = measured(rng.normal(size=(4, 250, 3)) @ mixing)
-    assert few.skewness < 0.3 and abs(few.kurtosis) < 0.1 and few.shift < 0.15 and not few.far
-    skewed = measured(rng.gamma(4.0, size=(4, 4000, 3)) @ mixing)  # skewness 2 / sqrt(4) and excess kurtosis 6 / 4 of each
-    assert skewed.skewness == pytest.approx(1.0, abs=0.2) and skewed.kurtosis == pytest.approx(1.5 / 5, abs=0.15) and skewed.far
-    heavy = rng.normal(size=(4, 4000, 3)) / np.sqrt(rng.chisquare(12, size=(4, 4000, 1)) / 12)  # 2 / (12 - 4)
-    assert measured(heavy @ mixing).kurtosis == pytest.approx(0.25, abs=0.1)
-    model = linear(linear_data, ["nee"])
-    with pytest.warns(NotNormalWarning, match="the posterior from nee is carried over as a normal, and it is not one: skewness"):
-        carry_over(draws_of(model, shape=np.exp), model)
-    modes = xr.Dataset({"weight": ("mode", [0.6, 0.395, 0.005])})
-    with pytest.warns(NotNormalWarning, match="2 modes. A simultaneous calibration"):
-        carry_over(xr.DataTree.from_dict({"/posterior": draws_of(model), "/modes": modes}), model)
 
 
 def test_two_years_in_turn_are_two_years_at_once(data: xr.Dataset) -> None:

@@ -1,0 +1,112 @@
+"""Prediction at sites that were not calibrated."""
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import pytest
+import xarray as xr
+from scipy import stats
+from towers import INITIAL, TOWERS, made_up_towers
+
+from lsm_bayes.calibration import Stream, build_model, none, partial, predict_new_sites
+from lsm_bayes.calibration.priors import value
+from lsm_bayes.inference import Density
+
+FITTED = {"XX-One": ("ENF", "2010", "2010"), "XX-Two": ("DBF", "2010", "2010"), "XX-Six": ("ENF", "2010", "2010")}
+NEW = {"YY-One": ("ENF", "2011", "2011"), "YY-Two": ("DBF", "2011", "2011")}
+
+
+def with_position(data: xr.Dataset) -> xr.Dataset:
+    count = data.sizes["site"]
+    return data.assign_coords(latitude=("site", 50.0 + np.arange(count)), longitude=("site", np.zeros(count)))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> pm.Model:
+    pooling = {
+        "efficiency": partial("site", "pft", 0.3),
+        "respiration": partial("site", near=("latitude", "longitude"), spread=0.5),
+        "turnover": partial("site", on=("latitude",)),
+        "q10": none("pft"),
+        "leaf_mass_area": partial("pft"),
+    }
+    data = with_position(made_up_towers(sites=FITTED))
+    # Soil carbon free: that near equilibrium has a term in the prior, by which candidates would be chosen.
+    initial = {"foliage_carbon": INITIAL["foliage_carbon"]}
+    return build_model(TOWERS, data, [Stream("nee", "week"), Stream("lai")], initial=initial, pooling=pooling)
+
+
+@pytest.fixture(scope="module")
+def posterior(fitted: pm.Model) -> xr.DataTree:
+    """Draws of the prior in place of a posterior: 300 of them, with what a hierarchy makes of them known."""
+    density = Density(fitted)
+    values = density.expand(density.prior_positions(300, np.random.default_rng(1)))
+    dims = {n: ("chain", "draw", *(fitted.named_vars_to_dims.get(n) or [f"{n}_{k}" for k in range(v.ndim - 1)])) for n, v in values.items()}
+    coords = {k: list(v) for k, v in fitted.coords.items() if v} | {"chain": [0], "draw": np.arange(300)}
+    return xr.DataTree.from_dict({"/posterior": xr.Dataset({n: (dims[n], v[None]) for n, v in values.items()}, coords=coords)})
+
+
+@pytest.fixture(scope="module")
+def found(fitted: pm.Model, posterior: xr.DataTree) -> xr.DataTree:
+    data = with_position(made_up_towers(seed=2, sites=NEW))
+    data["lai"] = data["lai"].where(data["site"] != "YY-Two")
+    return predict_new_sites(fitted, posterior, data, draws=300, seed=3)
+
+
+def z_of(values: np.ndarray, name: str) -> np.ndarray:
+    grid = np.linspace(-6, 6, 20001)
+    return np.interp(values, value(pt.as_tensor(grid), TOWERS.parameter_table[name][0]).eval(), grid)
+
+
+def test_values_by_type_and_complete_ones_are_those_of_the_draw(found: xr.DataTree, posterior: xr.DataTree) -> None:
+    new, old = found["posterior"].to_dataset(), posterior["posterior"].to_dataset()
+    for site, pft in (("YY-One", "ENF"), ("YY-Two", "DBF")):
+        for name in ("q10", "leaf_mass_area"):
+            np.testing.assert_allclose(new[name].sel(site=site), old[name].sel(pft=pft), rtol=1e-10)
+
+
+def test_a_new_site_scatters_about_the_mean_of_its_type_with_the_spread_of_the_draw(found: xr.DataTree, posterior: xr.DataTree) -> None:
+    new, old = found["posterior"].to_dataset(), posterior["posterior"].to_dataset()
+    stem = "z_partial_over_site_within_pft_0_3"
+    z = z_of(new["efficiency"].sel(site="YY-Two").values[0], "efficiency")
+    away = (z - old[f"{stem}_mean"].sel(pft="DBF").values[0, :, 0]) / old[f"{stem}_spread"].values[0, :, 0]
+    assert stats.kstest(away, "norm").pvalue > 1e-3
+
+
+def test_a_regression_reaches_new_sites(found: xr.DataTree, posterior: xr.DataTree) -> None:
+    new, old = found["posterior"].to_dataset(), posterior["posterior"].to_dataset()
+    stem = "z_partial_over_site_on_latitude"
+    assert "turnover" in new and old[f"{stem}_slopes"].shape == (1, 300, 1, 1)
+    z = z_of(new["turnover"].sel(site="YY-One").values[0], "turnover")  # at 50 degrees, one degree south of the middle
+    centre = old[f"{stem}_mean"].values[0, :, 0] - old[f"{stem}_slopes"].values[0, :, 0, 0] / np.std([50.0, 51.0, 52.0])
+    assert stats.kstest((z - centre) / old[f"{stem}_spread"].values[0, :, 0], "norm").pvalue > 1e-3
+
+
+def test_a_new_site_at_the_place_of_a_fitted_one_is_like_it(found: xr.DataTree, posterior: xr.DataTree) -> None:
+    new, old = found["posterior"].to_dataset(), posterior["posterior"].to_dataset()
+    z = z_of(new["respiration"].sel(site="YY-One").values[0], "respiration")
+    there, far = (z_of(old["respiration"].sel(site=s).values[0], "respiration") for s in ("XX-One", "XX-Six"))
+    smooth = old["z_partial_over_site_near_in_latitude_and_longitude_smooth"].values[0, :, 0]
+    spread = old["z_partial_over_site_near_in_latitude_and_longitude_spread"].values[0, :, 0]
+    expected = (2 * spread**2 * (1 - smooth)).mean()
+    assert np.mean((z - there) ** 2) == pytest.approx(expected, rel=0.35)
+    assert np.mean((z - far) ** 2) > np.mean((z - there) ** 2)
+
+
+def test_streams_are_predicted_with_errors_at_the_observed_times(found: xr.DataTree) -> None:
+    drawn, observed = found["posterior_predictive"].to_dataset(), found["observed_data"].to_dataset()
+    assert set(drawn["nee"].dims) == {"site", "chain", "draw", "time_nee"}
+    wider = drawn["nee"].std("draw") / drawn["nee_mean"].std("draw")
+    assert float(wider.median()) > 1.0
+    known = np.isfinite(observed["nee"])
+    assert known.any() and found["constant_data"]["nee_withheld"].values[known.values].all()
+    # Leaf area is not observed at YY-Two: every day is predicted.
+    assert np.isfinite(drawn["lai"].sel(site="YY-Two")).all(["chain", "draw"]).sum() == 365
+    assert np.isnan(observed["lai"].sel(site="YY-Two")).all()
+
+
+def test_what_cannot_be_predicted_is_refused(fitted: pm.Model, posterior: xr.DataTree) -> None:
+    with pytest.raises(ValueError, match="XX-One was calibrated"):
+        predict_new_sites(fitted, posterior, with_position(made_up_towers(sites={"XX-One": ("ENF", "2011", "2011")})))
+    with pytest.raises(ValueError, match="q10 have values by plant functional type, and no fitted site is GRA"):
+        predict_new_sites(fitted, posterior, with_position(made_up_towers(sites={"ZZ-One": ("GRA", "2011", "2011")})))
