@@ -126,6 +126,6 @@ for name in streams:
     print(f"{name:20} {fitted:5.0f} fitted values, worth {worth:5.0f} independent ones")
 
 # %% [markdown]
-# Streams can also be assimilated one after the other (`lb.carry_over`), which loses what a normal distribution cannot hold and warns about
+# Streams can also be assimilated one after the other (`lb.carry_over`), which loses what a mixture of normals cannot hold and warns about
 # it, and their errors can be correlated with each other (`lb.errors.CorrelatedWith`). What an additional stream would bring is asked of
 # `stream_value` with a planned stream of made-up values, before anyone climbs a tower.
