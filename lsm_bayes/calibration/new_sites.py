@@ -21,6 +21,7 @@ from lsm_bayes.calibration.pooling import none
 from lsm_bayes.calibration.predict import calibration_of
 from lsm_bayes.calibration.records import records_of
 from lsm_bayes.calibration.streams import PreparedStream, parameter_name, prepare
+from lsm_bayes.calibration.table import grouped
 from lsm_bayes.declare import Prior
 from lsm_bayes.errors.discrepancy import KNOTS_PER_YEAR
 from lsm_bayes.errors.simulation import simulate_errors
@@ -136,7 +137,9 @@ def _new_calibration(c: Calibration, records: Sequence[SiteRecord], priors: Mapp
         found = [priors[name][s] for s in names]
         chosen[name] = found if len(found) > 1 else found[0]
     by_site = dict.fromkeys(c.pooling, none("site"))
-    return replace(c, records=list(records), groups=groups, pooling=by_site, priors=chosen, earlier=None)
+    # Pooled alike they would be sampled in the model's own coordinates, which the draws are in only where the fitted sites were.
+    land = c.process_model if grouped(c) else replace(c.process_model, coordinates=None)
+    return replace(c, process_model=land, records=list(records), groups=groups, pooling=by_site, priors=chosen, earlier=None)
 
 
 def _parameters(c: Calibration, new: Calibration, flat: xr.Dataset, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -73,14 +73,14 @@ def add_parameters(c: Calibration) -> Table:
     """
     model = c.process_model
     free = [n for n in c.declared if n not in c.fixed and not is_derived(c.initial.get(n, Free()))]
-    grouped = _grouped(c)
+    joined = grouped(c)
     shifts = {s.parameter: s for s in model.date_shifts}
     blocks: list[tuple[Sequence[str], Any]] = []
     single: dict[str, Any] = {}
     joint: dict[str, tuple[Any, Pooling]] = {}
     for names, pooling, z in add_coordinates(free, c.pooling, c.groups):
-        joint |= {n: (z[names.index(n)], pooling) for n in names if n in grouped}
-        rest = [n for n in names if n not in grouped]
+        joint |= {n: (z[names.index(n)], pooling) for n in names if n in joined}
+        rest = [n for n in names if n not in joined]
         if not rest:
             continue
         physical = _physical(c, rest, z if len(rest) == len(names) else z[np.array([names.index(n) for n in rest])], pooling)
@@ -105,8 +105,19 @@ def add_parameters(c: Calibration) -> Table:
     return table
 
 
-def _grouped(c: Calibration) -> tuple[str, ...]:
-    """Names that are sampled in the model's own coordinates: when all are free, log-uniform, and pooled alike."""
+def grouped(c: Calibration) -> tuple[str, ...]:
+    """Name the parameters that are sampled in the model's own coordinates: when all are free, log-uniform, and pooled alike.
+
+    Parameters
+    ----------
+    c : Calibration
+        The choices.
+
+    Returns
+    -------
+    tuple of str
+        Empty where each is sampled by itself.
+    """
     found = c.process_model.coordinates
     if found is None or set(found.parameters) & set(c.fixed):
         return ()
@@ -120,7 +131,7 @@ def _grouped(c: Calibration) -> tuple[str, ...]:
 
 def _add_grouped(c: Calibration, joint: Mapping[str, tuple[Any, Pooling]], single: Mapping[str, Any]) -> tuple[Sequence[str], Any]:
     found = c.process_model.coordinates
-    assert found is not None  # _grouped has seen it
+    assert found is not None  # grouped has seen it
     names = list(joint)
     pooling = joint[names[0]][1]
     known = {n: pt.constant(c.fixed[n], dtype="float64") if n in c.fixed else single[n](pooling) for n in found.needs}

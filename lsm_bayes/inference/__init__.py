@@ -1,6 +1,7 @@
 """Inference: one file per method; each takes a plain PyMC model and returns the same ArviZ DataTree."""
 
 from .bridge import Evidence, local_evidence
+from .centring import choose_centring
 from .cost import CostEstimate, estimate_cost
 from .laplace import Laplace, laplace_at, sample_laplace
 from .mixture import sample_mixture
@@ -18,6 +19,7 @@ __all__ = [
     "Laplace",
     "Modes",
     "chain_weights",
+    "choose_centring",
     "estimate_cost",
     "find_modes",
     "laplace_at",

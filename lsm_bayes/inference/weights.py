@@ -67,7 +67,8 @@ def chain_weights(tree: xr.DataTree) -> xr.Dataset:
         with warnings.catch_warnings():
             # Reported as worst_pareto_k instead.
             warnings.filterwarnings("ignore", message=".*[Pp]areto", category=UserWarning)
-            log_weights, k = array_stats.psislw(-chain.T, axis=-1)
+            # It takes the log-likelihood and turns the sign itself.
+            log_weights, k = array_stats.psislw(chain.T, axis=-1)
         scores.append(np.logaddexp.reduce(log_weights + chain.T, axis=-1) - np.logaddexp.reduce(log_weights, axis=-1))
         worst.append(float(np.max(k)))
     predictive = np.stack(scores, axis=1)

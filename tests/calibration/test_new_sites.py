@@ -1,6 +1,7 @@
 """Prediction at sites that were not calibrated."""
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
@@ -9,8 +10,15 @@ from scipy import stats
 from towers import INITIAL, TOWERS, made_up_towers
 
 from lsm_bayes.calibration import Stream, build_model, none, partial, predict_new_sites
+from lsm_bayes.calibration.new_sites import _new_calibration
+from lsm_bayes.calibration.predict import calibration_of
 from lsm_bayes.calibration.priors import value
+from lsm_bayes.calibration.records import records_of
+from lsm_bayes.calibration.table import grouped
 from lsm_bayes.inference import Density
+from lsm_bayes.land import get
+from lsm_bayes.oracles import plausible_weather
+from lsm_bayes.vocabulary import QUANTITIES
 
 FITTED = {"XX-One": ("ENF", "2010", "2010"), "XX-Two": ("DBF", "2010", "2010"), "XX-Six": ("ENF", "2010", "2010")}
 NEW = {"YY-One": ("ENF", "2011", "2011"), "YY-Two": ("DBF", "2011", "2011")}
@@ -110,3 +118,21 @@ def test_what_cannot_be_predicted_is_refused(fitted: pm.Model, posterior: xr.Dat
         predict_new_sites(fitted, posterior, with_position(made_up_towers(sites={"XX-One": ("ENF", "2011", "2011")})))
     with pytest.raises(ValueError, match="q10 have values by plant functional type, and no fitted site is GRA"):
         predict_new_sites(fitted, posterior, with_position(made_up_towers(sites={"ZZ-One": ("GRA", "2011", "2011")})))
+
+
+@pytest.mark.parametrize(("alike", "own"), [(True, True), (False, False)])
+def test_new_sites_are_in_the_coordinates_of_the_fitted_ones(alike: bool, own: bool) -> None:
+    rng, time = np.random.default_rng(1), pd.date_range("2010-01-01", "2010-12-31")
+    drivers = ("air_temperature_min", "air_temperature_max", "shortwave_down", "co2")
+    made = [plausible_weather(list(drivers), np.arange(time.size) + 0.5, 1.0, rng) for _ in range(3)]
+    data = xr.Dataset({n: (("site", "time"), np.stack([w[n] for w in made]), QUANTITIES[n].attrs()) for n in drivers})
+    data = data.assign_coords(site=["a", "b", "c"], time=time, latitude=("site", [50.0] * 3), pft=("site", ["ENF"] * 3))
+    data["nee"] = (("site", "time"), rng.normal(size=(3, time.size)), QUANTITIES["nee"].attrs())
+    data["nee_uncertainty"] = (data["nee"] * 0 + 0.3).assign_attrs(QUANTITIES["nee"].attrs())
+    pooling = {n: none("site") for n in ("f_foliage", "f_labile", "leaf_mass_area")}
+    fitted = build_model(
+        get("dalec_cdea"), data.isel(site=[0, 1]), ["nee"], pooling=pooling if alike else {"leaf_mass_area": partial("site")}
+    )
+    c = calibration_of(fitted)
+    new = _new_calibration(c, records_of(c.process_model, data.isel(site=[2]), None, None, 0), {})
+    assert bool(grouped(c)) == own and bool(grouped(new)) == own

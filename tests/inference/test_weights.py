@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
 
 from lsm_bayes.inference import chain_weights, find_modes, mode_weights, sample, stacking_weights
 
@@ -29,6 +30,20 @@ def test_result_reports_laplace_and_stacking(two_modes):
     assert float(weights["stacking"].sum()) == pytest.approx(1)
     assert float(weights["stacking"][heavy]) > 0.8
     assert list(weights["chains"].values[[heavy, 1 - heavy]]) == [3, 1]
+
+
+def test_leave_one_out_densities_are_the_exact_ones():
+    rng = np.random.default_rng(4)
+    y, draws = rng.normal(1, 1, 30), 20_000
+    # Mean with prior N(0, 10^2), unit noise: posterior and leave-one-out predictive are normal.
+    precision = 0.01 + y.size
+    mean = rng.normal(y.sum() / precision, precision**-0.5, (1, draws))
+    tree = xr.DataTree.from_dict({"/log_likelihood": xr.Dataset({"y": (("chain", "draw", "obs"), normal_log_density(y, mean[..., None]))})})
+    left = precision - 1
+    exact = stats.norm.logpdf(y, (y.sum() - y) / left, np.sqrt(1 + 1 / left)).sum()
+    found = chain_weights(tree)
+    assert float(found["elpd"][0]) == pytest.approx(exact, abs=0.02)
+    assert float(found["worst_pareto_k"][0]) < 0.5
 
 
 def test_what_is_missing_is_named(gaussian):
