@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from lsm_bayes.models import get
+from towers_page import LABELS, SEASONS, STREAMS, tables
 
 from lsm_bayes import datasets
 from lsm_bayes.calibration.predict import predict
@@ -29,14 +30,11 @@ from lsm_bayes.posterior import findings
 
 HERE, RESULTS = Path(__file__).parent, Path("results/towers")
 SITES = ("FI-Hyy", "US-MMS", "FR-Pue", "AU-How", "DE-Hai", "DE-Tha", "RU-Fyo", "US-Ton", "US-SRG", "AU-DaS", "AU-Stp")
-STREAMS = {"nee": "NEE", "evapotranspiration": "ET", "lai": "LAI"}
-KINDS = ("full", "noise", "plain")  # plain: without discrepancy over drivers
+KINDS = tuple(LABELS)
 NOISE = ErrorModel(structural=None, envelope=0.0, correlation=None, discrepancy=None)
-SEASONS = ("DJF", "MAM", "JJA", "SON")
 CHAINS, STARTS = 2, {"full": 3, "plain": 4, "noise": 4}
 # Draws, tuning, longest tree 2**n. Instrument noise alone leaves so little spread that its predictions are those of the mode.
 SETTINGS = {"full": (300, 400, 8), "plain": (500, 500, 8), "noise": (250, 300, 7)}
-BAR = (0.85, 0.95)
 
 
 def describe(tree: xr.DataTree, name: str) -> dict[str, object]:
@@ -127,85 +125,6 @@ def fit(site: str, kind: str) -> dict[str, object]:
     }
 
 
-def _cell(row: dict, stream: str, key: str) -> str:
-    value = row["streams"].get(stream, {}).get(key)
-    return "" if value is None else f"{value:.3f}"
-
-
-def tables(rows: dict[tuple[str, str], dict]) -> list[str]:
-    """Coverage, skill and convergence."""
-    sites = [s for s in SITES if (s, "full") in rows]
-    inside = {n: [BAR[0] <= rows[s, "full"]["streams"][n]["coverage"] <= BAR[1] for s in sites] for n in STREAMS}
-    lines = ["## Coverage of 90 % intervals, withheld years", ""]
-    lines += [
-        "Full error model / without discrepancy / instrument noise alone. Width: of the 90 % interval with the full error model over that",
-        "of the climatology.",
-        "",
-        "| site | type | " + " | ".join(f"{label} | width" for label in STREAMS.values()) + " |",
-        "|---|---|" + "---|---|" * len(STREAMS),
-    ]
-    for s in sites:
-        full = rows[s, "full"]
-        cells = []
-        for n in STREAMS:
-            one, beside = full["streams"][n], [_cell(rows[s, k], n, "coverage") if (s, k) in rows else "-" for k in ("plain", "noise")]
-            cells.append(f"{one['coverage']:.3f} / {' / '.join(beside)} | {one['width'] / one['climatology_width']:.2f}")
-        lines.append(f"| {s} | {full['pft']} | {' | '.join(cells)} |")
-    within = ", ".join(f"{label} at {sum(inside[n])} of {len(sites)}" for n, label in STREAMS.items())
-    lines += ["", f"Between {BAR[0]:g} and {BAR[1]:g} with the full error model: {within}."]
-    kinds = {"full": "the full error model", "plain": "that without discrepancy over drivers", "noise": "instrument noise alone"}
-    for kind, label in kinds.items():
-        known = [rows[s, kind] for s in sites if (s, kind) in rows]
-        if known:
-            middle = ", ".join(f"{x} {np.median([r['streams'][n]['coverage'] for r in known]):.3f}" for n, x in STREAMS.items())
-            lines.append(f"Median over {len(known)} sites with {label}: {middle}.")
-    lines += [
-        "",
-        "## Skill in withheld years",
-        "",
-        "CRPS (gC m-2 d-1, mm d-1, m2 m-2) of full error model / without discrepancy / instrument noise / climatology; in brackets R2 of",
-        "the mean prediction with the first two.",
-        "",
-        "| site | " + " | ".join(STREAMS.values()) + " | GPP of the model, full and without discrepancy; of the tower, gC m-2 a-1 |",
-        "|---|" + "---|" * (len(STREAMS) + 1),
-    ]
-    for s in sites:
-        full, others = rows[s, "full"], [rows.get((s, k)) for k in ("plain", "noise")]
-        cells = [
-            f"{_cell(full, n, 'crps')} / {' / '.join(_cell(o, n, 'crps') if o else '-' for o in others)} / "
-            f"{_cell(full, n, 'climatology_crps')} ({', '.join(f'{o["streams"][n]["nse"]:.2f}' for o in (full, others[0]) if o)})"
-            for n in STREAMS
-        ]
-        gpp = ", ".join(f"{o['gpp'][0]:.0f}" if o else "-" for o in (full, others[0]))
-        lines.append(f"| {s} | {' | '.join(cells)} | {gpp}; {full['gpp'][1]:.0f} |")
-    lines += ["", "## Coverage by season, full error model: " + ", ".join(SEASONS), "", "| site | NEE | ET | LAI |", "|---|---|---|---|"]
-    for s in sites:
-        cells = [", ".join(f"{rows[s, 'full']['streams'][n]['coverage_by_season'].get(k, np.nan):.2f}" for k in SEASONS) for n in STREAMS]
-        lines.append(f"| {s} | {' | '.join(cells)} |")
-    lines += [
-        "",
-        "## Convergence",
-        "",
-        f"{CHAINS} chains x {', '.join(f'{SETTINGS[k][0]} draws ({k})' for k in KINDS)}; 3 or 4 starts of the search for modes: short",
-        "runs, for coverage; where R-hat is large the draws are not yet a posterior.",
-        "",
-        "| site, error model | R-hat: median, largest | of | smallest ESS | divergences | longest trees | modes (starts) | s |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for s in sites:
-        for kind in KINDS:
-            if (s, kind) in rows:
-                r = rows[s, kind]
-                modes = ", ".join(f"{m - r['modes'][0]:.1f} ({f:.2f})" for m, f in zip(r["modes"][:3], r["fractions"], strict=False))
-                lines.append(
-                    f"| {s}, {kind} | {r['rhat_median']:.3f}, {r['rhat']:.3f} | {r['rhat_of']} | {r['ess']:.0f} | {r['divergences']} "
-                    f"| {r['at_depth']:.2f} | {modes} | {r['seconds']['all']:.0f} |"
-                )
-    lines += ["", "Parameters that press against a bound with the full error model:", ""]
-    lines += [f"- {s}: {', '.join(rows[s, 'full']['presses']) or 'none'}" for s in sites]
-    return lines
-
-
 def main(sites: list[str]) -> None:
     """Run the fits that are not done and write the table."""
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -220,7 +139,7 @@ def main(sites: list[str]) -> None:
             print(path.stem, coverage, f"R-hat {found['rhat']:.3f}", f"{found['seconds']['all']:.0f} s", flush=True)
     stored = [json.loads(p.read_text()) for p in sorted(RESULTS.glob("*.json"))]
     rows = {(r["site"], r["kind"]): r for r in stored}
-    if not any(k == "full" for _, k in rows):
+    if not rows:
         return
     lines = [
         "# NEE, evapotranspiration and leaf area at eleven towers",
@@ -228,7 +147,7 @@ def main(sites: list[str]) -> None:
         "Made by `python benchmarks/experiment_towers.py`: DALEC 1005, model `dalec_water_single_site`, streams together, last two years",
         "withheld.",
         "",
-        *tables(rows),
+        *tables(rows, SETTINGS),
     ]
     (HERE / "towers.md").write_text("\n".join(lines) + "\n")
 

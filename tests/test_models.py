@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from lsm_bayes.models.dalec_pft_fluxnet.model import FORCING, suitable_sites
 from lsm_bayes.models.dalec_pft_hierarchical.model import first_years
 
 
@@ -36,3 +37,16 @@ def test_first_years_follow_the_observations(towers: xr.Dataset) -> None:
 def test_too_few_years_are_refused(towers: xr.Dataset) -> None:
     with pytest.raises(ValueError, match=r"XX-Two has no 3 years in a row with NEE on 180 days or more \(it has \[2002, 2004, 2005\]\)"):
         first_years(towers, 3)
+
+
+def test_suitable_sites_have_years_of_fluxes_and_forcing(towers: xr.Dataset) -> None:
+    given = towers.assign({n: (("site", "time"), np.ones((2, towers.sizes["time"]))) for n in FORCING})
+    assert suitable_sites(given, 2) == ["XX-One", "XX-Two"]
+    with pytest.raises(ValueError, match="1 sites of DBF, EBF, ENF, GRA, MF have 3 years in a row"):
+        suitable_sites(given, 3)
+    gap = given.assign(shortwave_down=given["shortwave_down"].where((given["site"] != "XX-Two") | (given["time"].dt.year != 2004)))
+    with pytest.raises(ValueError, match="1 sites"):
+        suitable_sites(gap, 2)
+    remarked = given.assign_coords(remark=("site", ["", "hardly photosynthesises"]))
+    with pytest.raises(ValueError, match="1 sites"):
+        suitable_sites(remarked, 2)

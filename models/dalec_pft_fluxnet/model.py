@@ -1,0 +1,118 @@
+"""DALEC-CDEA at the forests and grasslands of FLUXNET2015 together: physiology by plant functional type, phenology and pools by site."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from lsm_bayes.models.dalec_pft_hierarchical.model import CONSTRAINT_WIDTH, INITIAL, POOLING, first_years
+
+from lsm_bayes.calibration import Pooling, Stream, build_model, date_prior, partial
+from lsm_bayes.calibration.phenology import observed_turning_days
+from lsm_bayes.errors import ErrorModel, Scale
+from lsm_bayes.land import get
+
+YEARS = 4
+FEWEST_DAYS = 200  # with observed NEE, in a year that counts
+# Harvest is not in the model, and savannas and wetlands are not what it was made for.
+TYPES = ("DBF", "EBF", "ENF", "GRA", "MF")
+FORCING = ("air_temperature_min", "air_temperature_max", "shortwave_down", "co2")
+# Sites of one type differ by more than types do, and what each site's own data settle is sampled centred (`choose_centring`).
+SETTLED = ("f_auto", "canopy_efficiency", "labile_release_period", "leaf_fall_period")
+POOLED: dict[str, Pooling] = POOLING | {
+    name: partial("site", within="pft", spread=1.0, centred=name in SETTLED) for name, choice in POOLING.items() if choice.kind == "partial"
+}
+# Weekly means: with the AR(1) of daily values, as slow as the data ask for, the season would be that of the error. No slow discrepancy: its
+# monthly knots would be more coordinates than all parameters of all sites together.
+NEE = ErrorModel(discrepancy=None)
+GPP = ErrorModel(structural=Scale(1.0), envelope=0.0, correlation=None, discrepancy=None)
+
+
+def suitable_sites(data: xr.Dataset, years: int = YEARS, types: Sequence[str] = TYPES) -> list[str]:
+    """Choose the sites with some years in a row of observed NEE and complete forcing.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Daily data, dimensions ``site`` and ``time``, coordinate ``pft``.
+    years : int
+        How many calendar years in a row, each with NEE on `FEWEST_DAYS` days.
+    types : sequence of str
+        Plant functional types to take.
+
+    Returns
+    -------
+    list of str
+        In the order of the data, without those that are remarked to hardly photosynthesise.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two.
+    """
+    found, year = [], data["time"].dt.year.values
+    numbers = np.unique(year)
+    remarks = data["remark"].values if "remark" in data.coords else np.full(data.sizes["site"], "")
+    for i, name in enumerate(map(str, data["site"].values)):
+        if str(data["pft"].values[i]) not in types or "hardly photosynthesises" in str(remarks[i]):
+            continue
+        one = data.isel(site=i)
+        forced = np.all([np.isfinite(one[n].values) for n in FORCING], axis=0)
+        observed = np.isfinite(one["nee"].values)
+        good = {int(y) for y in numbers if observed[year == y].sum() >= FEWEST_DAYS and forced[year == y].all()}
+        if any(good.issuperset(range(y, y + years)) for y in good):
+            found.append(name)
+    if len(found) < 2:
+        raise ValueError(
+            f"{len(found)} sites of {', '.join(types)} have {years} years in a row with NEE on {FEWEST_DAYS} days and complete "
+            f"{', '.join(FORCING)}; ask for fewer years, or name the sites"
+        )
+    return found
+
+
+def build(
+    data: xr.Dataset,
+    sites: Sequence[str] | None = None,
+    *,
+    years: int = YEARS,
+    withheld_years: int = 0,
+    pooling: Mapping[str, Pooling] | None = None,
+) -> pm.Model:
+    """Build the PyMC model.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        Daily NEE, GPP and drivers of several sites, coordinate ``pft``; such as ``fluxnet2015-daily``.
+    sites : sequence of str, optional
+        Sites to take; `suitable_sites` without.
+    years : int
+        How many years of each site to use, the first with observed NEE.
+    withheld_years : int
+        Calendar years at the end that are not fitted.
+    pooling : mapping of str to Pooling, optional
+        In place of `POOLED`, by parameter.
+
+    Returns
+    -------
+    pymc.Model
+        Dimensions ``site`` and ``pft``.
+    """
+    chosen = first_years(data.sel(site=list(sites or suitable_sites(data, years))), years)
+    land = get("dalec_cdea")
+    table = land.parameter_table
+    onset, fall = {}, {}
+    for site in map(str, chosen["site"].values):
+        one = chosen.sel(site=site)
+        days = observed_turning_days(one, np.isfinite(one["shortwave_down"].values))
+        onset[site], fall[site] = (date_prior(day, 15.0, table["leaf_onset_day"][0]) for day in days)
+    return build_model(
+        land,
+        chosen,
+        [Stream("nee", "week", NEE), Stream("gpp", "month", GPP)],
+        withheld_years=withheld_years,
+        pooling=POOLED | dict(pooling or {}),
+        initial=INITIAL,
+        priors={"leaf_onset_day": onset, "leaf_fall_day": fall},
+        constraints=CONSTRAINT_WIDTH,
+    )
