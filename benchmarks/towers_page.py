@@ -26,8 +26,8 @@ def _coverage(rows: Rows, sites: list[str]) -> list[str]:
     lines = [
         "## Coverage of 90 % intervals, withheld years",
         "",
-        "Full error model / without discrepancy / instrument noise alone; - not fitted. Width: of the 90 % interval with the first of these",
-        "over that of the climatology. The fits without discrepancy have normal errors of leaf area, those with it log-normal ones.",
+        "Full error model / without discrepancy / instrument noise alone; - not fitted. Width: of the 90 % interval with the first,",
+        "over that of the climatology. Fits without discrepancy have normal errors of leaf area, those with it log-normal ones.",
         "",
         "| site | type | " + " | ".join(f"{label} | width" for label in STREAMS.values()) + " |",
         "|---|---|" + "---|---|" * len(STREAMS),
@@ -54,7 +54,7 @@ def _skill(rows: Rows, sites: list[str]) -> list[str]:
     lines = [
         "## Skill in withheld years",
         "",
-        "CRPS (gC m-2 d-1, mm d-1, m2 m-2) of full error model / without discrepancy / instrument noise, and of the climatology; in brackets",
+        "CRPS (gC m-2 d-1, mm d-1, m2 m-2) of full error model / without discrepancy / instrument noise; of the climatology; in brackets",
         "R2 of the mean prediction with the first two. GPP of the model with the first two, and of the tower.",
         "",
         "| site | " + " | ".join(STREAMS.values()) + " | GPP, gC m-2 a-1 |",
