@@ -1,0 +1,1 @@
+"""DALEC-CDEA at the forests and grasslands of FLUXNET2015."""
