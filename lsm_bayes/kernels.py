@@ -30,6 +30,7 @@ from lsm_bayes import lane_math
 from lsm_bayes.graphs import Graph, Instruction, Listing, listing
 
 CHUNK = 64  # times that run in lanes; the buffers of a chunk stay in the first-level cache
+SLAB = 16  # times that a block of members runs at once, a divisor of CHUNK; its buffers stay in the first caches
 WIDTHS = (8, 16)  # members of a block of lanes; 8 double lanes fill one vector, 16 hide its latency
 FEWEST = 3  # members from which a block of lanes costs less than the loop over members
 FASTMATH = {"contract", "nsz", "arcp"}  # NaN must stay NaN: no nnan, no ninf
@@ -481,7 +482,7 @@ def lane_kernel(r: Recurrence, lanes: int) -> Kernel:
     order = {i.target: k for k, i in enumerate(c.instructions)}
     instructions.sort(key=lambda i: order[i.target])
     outputs = [*plan.next, *plan.written, *plan.summed]
-    place = {name: f"window[{k * lanes} + i]" for k, (_, _, name) in enumerate(plan.columns)}
+    place = {name: f"given[{k * lanes} + i]" for k, (_, _, name) in enumerate(plan.columns)}
     place |= {name: f"now[{k * lanes} + i]" for k, name in enumerate(plan.states)}
     held = plan.held_used(instructions, outputs)
     place |= {name: f"fixed[{k * lanes} + i]" for k, name in enumerate(held)}
@@ -490,13 +491,18 @@ def lane_kernel(r: Recurrence, lanes: int) -> Kernel:
     inputs = [name for name in used if name not in made_here and name in place]
     s.function("whole", inputs, instructions, outputs)
     n_next, n_out = plan.n_carried, len(outputs)
+    offset = n_next + r.n_written
+    time = "n - 1 - start - step" if r.reverse else "start + step"
     plan.head()
-    s.add(f"    window = np.zeros({max(1, len(plan.columns)) * lanes})")
-    s.add(f"    fixed = np.zeros({max(1, len(held)) * lanes})")
-    s.add(f"    now = np.zeros({n_next * lanes})")
-    s.add(f"    made = np.zeros({n_out * lanes})")
-    s.add(f"    for first in range(0, members, {lanes}):")
-    s.add(f"        count = min({lanes}, members - first)")
+    s.add(f"    blocks = (members + {lanes - 1}) // {lanes}")
+    s.add(f"    window = np.zeros(({SLAB}, {max(1, len(plan.columns)) * lanes}))")
+    s.add(*([f"    seen = np.zeros(({SLAB}, {n_next * lanes}))"] if r.keep == 1 else []))
+    s.add(*([f"    out = np.zeros(({SLAB}, {r.n_written * lanes}))"] if r.n_written else []))
+    s.add(f"    fixed_of = np.zeros((blocks, {max(1, len(held)) * lanes}))")
+    s.add(f"    now_of = np.zeros((blocks, {n_next * lanes}))")
+    s.add(f"    made_of = np.zeros((blocks, {n_out * lanes}))")
+    s.add("    for block in range(blocks):", f"        first = block * {lanes}", f"        count = min({lanes}, members - first)")
+    s.add("        fixed, now = fixed_of[block], now_of[block]")
     s.add(f"        for i in range({lanes}):")
     s.add("            b = first + min(i, count - 1)")  # idle lanes repeat the last member: no NaN slow path
     for k, p in enumerate(plan.parameters):
@@ -507,52 +513,47 @@ def lane_kernel(r: Recurrence, lanes: int) -> Kernel:
         s.add("            " + _call(plan.more, "more_constants", plan.numbers))
     s.add(*(f"            fixed[{k * lanes} + i] = {name}" for k, name in enumerate(held)))
     s.add(*(f"            now[{k * lanes} + i] = initial[{k}, b]" for k in range(n_next)))
-    if plan.summed:
-        s.add(f"        for i in range({(n_next + r.n_written) * lanes}, {n_out * lanes}):", "            made[i] = 0.0")
-    s.add("        for step in range(n):")
-    s.add(f"            t = {'n - 1 - step' if r.reverse else 'step'}")
+    # All blocks run a slab before any runs the next: blocks are neighbours in memory, times of many members lie far apart.
+    s.add(f"    for turn in range((n + {SLAB - 1}) // {SLAB} * blocks):")
+    s.add(f"        start, block = turn // blocks * {SLAB}, turn % blocks")
+    s.add(f"        m = min({SLAB}, n - start)", f"        first = block * {lanes}", f"        count = min({lanes}, members - first)")
+    s.add("        fixed, now, made = fixed_of[block], now_of[block], made_of[block]")
     for role, k, j, length in _runs(plan.columns):
-        s.add(
-            f"            for k in range({length}):",
-            f"                place = ({k} + k) * {lanes}",
-            f"                if {role}.shape[2] == 1:",
-            f"                    value = {role}[{j} + k, t, 0]",
-        )
-        s.add(
-            f"                    for i in range({lanes}):",
-            "                        window[place + i] = value",
-            f"                elif count == {lanes}:",
-        )
-        s.add(
-            f"                    for i in range({lanes}):",
-            f"                        window[place + i] = {role}[{j} + k, t, first + i]",
-            "                else:",
-        )
-        s.add(
-            f"                    for i in range({lanes}):",
-            f"                        window[place + i] = {role}[{j} + k, t, first + min(i, count - 1)]",
-        )
-    if r.keep:
-        s.add(
-            f"            if t % {r.keep} == 0:", f"                for k in range({n_next}):", "                    for i in range(count):"
-        )
-        s.add(f"                        states[k, t // {r.keep}, first + i] = now[k * {lanes} + i]")
+        s.add(f"        for k in range({length}):", f"            place = ({k} + k) * {lanes}")
+        s.add(f"            if {role}.shape[2] == 1:", "                for step in range(m):")
+        s.add(f"                    value = {role}[{j} + k, {time}, 0]", f"                    for i in range({lanes}):")
+        s.add("                        window[step, place + i] = value")
+        for condition, lane in ((f"elif count == {lanes}", "i"), ("else", "min(i, count - 1)")):
+            s.add(f"            {condition}:", "                for step in range(m):", f"                    t = {time}")
+            s.add(f"                    for i in range({lanes}):")
+            s.add(f"                        window[step, place + i] = {role}[{j} + k, t, first + {lane}]")
+    if r.keep > 1:
+        s.add(f"        if start % {r.keep} == 0:", f"            for k in range({n_next}):", "                for i in range(count):")
+        s.add(f"                    states[k, start // {r.keep}, first + i] = now[k * {lanes} + i]")
+    s.add("        for step in range(m):", "            given = window[step]")
+    if r.keep == 1:
+        s.add("            kept = seen[step]", f"            for i in range({n_next * lanes}):", "                kept[i] = now[i]")
     s.add(f"            for i in range({lanes}):")
     names = [f"y{k}" for k in range(n_out)]
     s.add("                " + _call(names, "whole", [place[name] for name in inputs]))
-    s.add(*(f"                made[{k * lanes} + i] {'=' if k < n_next + r.n_written else '+='} y{k}" for k in range(n_out)))
+    s.add(*(f"                made[{k * lanes} + i] {'=' if k < offset else '+='} y{k}" for k in range(n_out)))
     s.add(f"            for i in range({n_next * lanes}):", "                now[i] = made[i]")
     if r.n_written:
-        s.add(
-            f"            for k in range({r.n_written}):",
-            "                for i in range(count):",
-            f"                    written[k, t, first + i] = made[({n_next} + k) * {lanes} + i]",
-        )
-    s.add("        for i in range(count):", "            pass")
+        s.add("            put = out[step]", f"            for i in range({r.n_written * lanes}):")
+        s.add(f"                put[i] = made[{n_next * lanes} + i]")
+    stored = [("states", "seen", n_next)] if r.keep == 1 else []
+    for array, buffer, rows in [*stored, *([("written", "out", r.n_written)] if r.n_written else [])]:
+        s.add(f"        for k in range({rows}):", f"            place = k * {lanes}")
+        for condition, turns in ((f"if count == {lanes}", lanes), ("else", "count")):
+            s.add(f"            {condition}:", "                for step in range(m):", f"                    t = {time}")
+            s.add(f"                    for i in range({turns}):")
+            s.add(f"                        {array}[k, t, first + i] = {buffer}[step, place + i]")
+    s.add("    for block in range(blocks):", f"        first = block * {lanes}")
+    s.add("        now, made = now_of[block], made_of[block]")
+    s.add(f"        for i in range(min({lanes}, members - first)):", "            pass")
     if r.keep:
         s.add(*(f"            states[{k}, states.shape[1] - 1, first + i] = now[{k * lanes} + i]" for k in range(n_next)))
     s.add(*(f"            last[{k}, first + i] = now[{k * lanes} + i]" for k in range(n_next)))
-    offset = n_next + r.n_written
     if plan.summed and r.after is None:
         s.add(*(f"            sums[{k}, first + i] = made[{(offset + k) * lanes} + i]" for k in range(plan.n_sums)))
     elif r.after is not None and plan.n_sums:

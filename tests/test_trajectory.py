@@ -13,7 +13,7 @@ import small_models
 from pytensor.gradient import pushforward
 from small_models import TWO_POOLS, two_pools
 
-from lsm_bayes.kernels import WIDTHS
+from lsm_bayes.kernels import CHUNK, WIDTHS
 from lsm_bayes.oracles import differences, extrapolated_derivative
 from lsm_bayes.programs import program
 from lsm_bayes.trajectory import Trajectory, columns_of
@@ -101,6 +101,18 @@ def test_gradient_of_forcing_equals_differences(lanes: int, each: bool) -> None:
 def test_lanes_equal_one_member_after_the_other(width: int, members: int, each: bool) -> None:
     values = [*case(members, each=each), *weights(members)]
     assert_same(compiled(width)(*values), compiled()(*values))
+
+
+@pytest.mark.parametrize("keep", [1, CHUNK])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_blocks_that_take_turns_equal_each_member_alone(width: int, keep: int) -> None:
+    """40 members are several blocks, the last of width 16 not full; 150 times end within a slab."""
+    kept = N + 1 if keep == 1 else -(-N // keep) + 1
+    values = [*case(40, each=True), *weights(40, kept=kept)]
+    together = compiled(width, keep)(*values)
+    for b in (0, 15, 16, 31, 32, 39):
+        alone = compiled(0, keep)(*(np.ascontiguousarray(v[..., b : b + 1]) for v in values))
+        assert_same([np.ascontiguousarray(t[..., b : b + 1]) for t in together], alone)
 
 
 def test_a_member_does_not_see_the_others() -> None:
