@@ -22,22 +22,8 @@ from typing import Any
 
 import numpy as np
 import pymc as pm
-from two_pool_twins import (
-    LAND,
-    NOISE,
-    PHI,
-    STATED,
-    STEPS,
-    STORES,
-    TRUTH,
-    Twin,
-    calibration,
-    fit_missing,
-    fitted,
-    made,
-    rows,
-    with_memory,
-)
+from lsm_bayes.models.two_pool_twin.model import LAND, NOISE, STATED, STEPS, STORES, TRUTH, Twin, made, with_memory
+from two_pool_twins import PHI, calibration, fit_missing, fitted, rows
 
 from lsm_bayes.errors import LogNormal
 from lsm_bayes.forcing_bias import with_forcing_bias

@@ -23,21 +23,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+from lsm_bayes.models.p_model_fr_pue.model import FIXED, build
 
-from lsm_bayes.calibration import Stream, build_model
 from lsm_bayes.diagnostics.gates import convergence
-from lsm_bayes.errors import ErrorModel, Scale
 from lsm_bayes.inference import Density, find_modes, sample
-from lsm_bayes.land import get
-from lsm_bayes.simulation import simulate
 
 HERE = Path(__file__).parent
-LAND = get("p_model")
-# The prior of the error is wide and log-normal in place of uniform on [0.1, 3]; 1,800 days decide.
-ERROR = ErrorModel(structural=Scale(1.0, spread=2.0), envelope=0.0, correlation=None, discrepancy=None)
-NO_UNCERTAINTY = 1e-6  # gC m-2 d-1
 FREE = ("kphio", "kphio_par_a", "kphio_par_b", "soilm_thetastar", "soilm_betao")
-FIXED = {"tau_acclim": 20.0, "kc_jmax": 0.41, "beta_unitcostratio": 146.0, "rd_to_vcmax": 0.014}
 EARLIER_FREE = ("kphio", "soilm_betao", "kc_jmax")
 EARLIER_FIXED = {"kphio_par_a": -0.0025, "kphio_par_b": 20.0, "soilm_thetastar": 144.0, "tau_acclim": 30.0}
 EARLIER_FIXED |= {"beta_unitcostratio": 146.0, "rd_to_vcmax": 0.014}
@@ -48,8 +40,6 @@ RULES = {  # least fraction of good days, quantile of differences that is cut at
     "differences of 98 %": (0.8, 0.01),
     "differences of 90 %": (0.8, 0.05),
 }
-# The drivers give all precipitation as rain, whatever the temperature.
-SITE = {"water_holding_capacity": 432.375, "rain_temperature": -50.0, "snow_melt_rate": 3.0}
 PLACE = {"latitude": 43.741390228271484, "elevation": 270.0}
 # rsofun's name: ours, unit, factor to it.
 DRIVERS = {
@@ -62,15 +52,14 @@ DRIVERS = {
     "rain": ("precipitation", "mm d-1", 86400.0),
     "ccov": ("cloud_fraction", "1", 1.0),
 }
-MEMORIES = {n: f"acclimated_{n}" for n in ("vapour_pressure_deficit", "air_pressure", "co2")}
-MEMORIES |= {"air_temperature": "acclimated_temperature", "ppfd_down": "acclimated_ppfd"}
 
 
-def data_set(drivers: xr.Dataset, order: np.ndarray) -> xr.Dataset:
-    """Drivers of the chosen days on a calendar without leap days: dates run on, the day of the year is given."""
-    time_axis = pd.date_range("2007-01-01", periods=order.size)
-    columns = {ours: (drivers[f"in_{theirs}"].values[order] * factor, unit) for theirs, (ours, unit, factor) in DRIVERS.items()}
-    columns["day_of_year"] = (order % 365 + 1.0, "d")
+def data_set(drivers: xr.Dataset) -> xr.Dataset:
+    """Drivers on a calendar without leap days: dates run on, the day of the year is given."""
+    days = np.arange(drivers.sizes["time"])
+    time_axis = pd.date_range("2007-01-01", periods=days.size)
+    columns = {ours: (drivers[f"in_{theirs}"].values * factor, unit) for theirs, (ours, unit, factor) in DRIVERS.items()}
+    columns["day_of_year"] = (days % 365 + 1.0, "d")
     return xr.Dataset(
         {n: (("site", "time"), v[None].astype(float), {"units": unit}) for n, (v, unit) in columns.items()},
         coords={"site": ["FR-Pue"], "time": time_axis} | {n: ("site", [v]) for n, v in PLACE.items()},
@@ -86,23 +75,13 @@ def observations(folder: Path, good: float, cut: float) -> np.ndarray:
     return used[~((used.index.month == 2) & (used.index.day == 29))].to_numpy()
 
 
-def start_of(drivers: xr.Dataset, fixed: dict[str, float]) -> dict[str, float]:
-    """States behind ten times the first year."""
-    year = data_set(drivers, np.tile(np.arange(365), 10))
-    first = {state: float(year[n][0, 0]) for n, state in MEMORIES.items()}
-    known = {n: v for n, v in fixed.items() if n != "kc_jmax"}  # water and memories do not depend on photosynthesis
-    end = simulate(LAND, year, known | SITE | first | {"plant_available_water": 0.0}, outputs=list(LAND.state_parameters))
-    return {n: float(end[n][0, -1]) for n in LAND.state_parameters}
-
-
 class Fit:
     """One calibration, with what it took."""
 
     def __init__(self, drivers: xr.Dataset, gpp: np.ndarray, free: tuple[str, ...], fixed: dict[str, float]) -> None:
-        data = data_set(drivers, np.arange(drivers.sizes["time"]))
+        data = data_set(drivers)
         data["gpp"] = (("site", "time"), gpp[None], {"units": "gC m-2 d-1"})
-        stream = Stream("gpp", error=ERROR, uncertainty=NO_UNCERTAINTY)
-        model = build_model(LAND, data, [stream], fixed=fixed | SITE | start_of(drivers, fixed))
+        model = build(data, fixed=fixed)
         started = time.perf_counter()
         density = Density(model)
         modes = find_modes(density, starts=6, seed=0)

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import xarray as xr
-from two_pool_twins import PHI, STATED, STEPS, STORES, TRUTH, Twin, calibration, fit_missing, fitted, made, rows, with_memory
+from lsm_bayes.models.two_pool_twin.model import STATED, STEPS, STORES, TRUTH, Twin, made, with_memory
+from two_pool_twins import PHI, calibration, fit_missing, fitted, rows
 
 from lsm_bayes.calibration import NotNormalWarning, carry_over
 from lsm_bayes.errors import Bias, CorrelatedWith, ErrorModel

@@ -12,45 +12,41 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pymc as pm
-import pytensor.tensor as pt
 import xarray as xr
+from lsm_bayes.models.vsem_twin.model import (
+    FREE,
+    LAND,
+    NOISE,
+    POOLS,
+    RIGHT,
+    STATED,
+    STEPS,
+    TRUTH,
+    build,
+    of_day,
+    published_streams,
+    stream,
+    twin,
+)
 
-from lsm_bayes.calibration import Stream, build_model
+from lsm_bayes.calibration import Stream
 from lsm_bayes.diagnostics import unbalance
 from lsm_bayes.diagnostics.gates import convergence
-from lsm_bayes.errors import ErrorModel, Gain, OrnsteinUhlenbeck, Scale
-from lsm_bayes.errors.terms import SpreadTerm
+from lsm_bayes.errors import Gain, OrnsteinUhlenbeck, Scale
 from lsm_bayes.inference import Density, find_modes, sample
-from lsm_bayes.land import get
-from lsm_bayes.observations import ObservationOperator
 from lsm_bayes.simulation import simulate
-from lsm_bayes.vocabulary import QUANTITIES
 
 HERE, RESULTS = Path(__file__).parent, Path("results/vsem_errors")
-LAND = get("vsem_original")
-STATED = ErrorModel(structural=None, envelope=0.0, correlation=None, discrepancy=None)
-POOLS = {n: ObservationOperator(n, {n: (0.0, 1e6)}, lambda s, n=n: s[n]) for n in ("aboveground_carbon", "soil_carbon")}
-SYMBOLS = {
-    "light_extinction": "KEXT",
-    "light_use_efficiency": "LUE",
-    "aboveground_residence_time": "tauV",
-    "soil_residence_time": "tauS",
-    "aboveground_carbon": "Cv0",
-    "soil_carbon": "Cs0",
-}
-TRUTH = {n: default for n, (_, default) in LAND.calibrated.items()}
-RIGHT = {n: v for n, v in TRUTH.items() if n not in SYMBOLS}
+SYMBOLS = dict(zip(FREE, ("KEXT", "LUE", "tauV", "tauS", "Cv0", "Cs0"), strict=True))
 WRONG = RIGHT | {"f_aboveground": 1.0, "belowground_carbon": 0.0}
-STEPS, SPARSE = 2048, 2 * np.array([1, 202, 390, 550, 750, 920]) - 1
-NOISE, FLOOR, SEEN = 0.1, 0.5, 0.8  # coefficient of variation, least sd of NEE in gC m-2 d-1, soil carbon seen with B
+SEEN = 0.8  # soil carbon seen with B
 DRAWS, TUNE = 500, 500
 HEAD = """# Model and data errors in VSEM
 
@@ -74,66 +70,15 @@ vegetation keeps six. Columns: number of observations.
 """
 
 
-@dataclass(frozen=True)
-class Proportional(SpreadTerm):
-    """The random error of the paper: sd c |F|, one c for all streams, uniform on [0.001, 0.5]."""
-
-    floor: float = 0.0
-
-    def variance(self, mean: Any, places: Any) -> Any:
-        """Return (c |F|) squared, at least the floor squared."""
-        known = pm.modelcontext(None).named_vars.get("noise_coefficient")
-        c = pm.Uniform("noise_coefficient", 0.001, 0.5) if known is None else known
-        return pt.maximum(c * pt.abs(mean), self.floor) ** 2
-
-    def simulate(self, mean: np.ndarray, draws: Any, stream: str) -> np.ndarray:
-        """Refuse: the draws of a stream do not hold what streams share, and nothing here simulates observations."""
-        raise NotImplementedError("noise_coefficient is shared by the streams")
-
-    def describe(self) -> str:
-        """Say what the sd is."""
-        return f"random error c |F|, at least {self.floor:g}"
-
-
-def twin(seed: int, scenario: str) -> tuple[xr.Dataset, xr.Dataset]:
-    """Make light, observations and the true pools."""
-    rng, day = np.random.default_rng([5, seed]), np.arange(1, STEPS + 1)
-    light = 10.0 * np.abs(np.sin(np.pi * day / 365.0) + 0.25 * rng.standard_normal(STEPS))
-    coords = {"time": pd.date_range("2001-01-01", periods=STEPS)}
-    data = xr.Dataset({"par_down": ("time", light, QUANTITIES["par_down"].attrs())}, coords)
-    run = simulate(LAND, data, TRUTH, outputs=["nee", *POOLS])
-    truth = {"nee": run["nee"].values} | {n: _of_day(run[n].values) for n in POOLS}
-    for n, x in truth.items():
-        sd = np.maximum(NOISE * np.abs(x), FLOOR if n == "nee" else 0.0)
-        factor = SEEN if n == "soil_carbon" and "B" in scenario else 1.0
-        y = factor * (x + sd * rng.standard_normal(STEPS))
-        if n == "aboveground_carbon" and "u" in scenario:
-            y[~np.isin(np.arange(STEPS), SPARSE)] = np.nan
-        name, attrs = n if n == "nee" else f"{n}_observed", QUANTITIES[n].attrs()
-        data = data.assign({name: ("time", y, attrs), f"{name}_uncertainty": ("time", factor * sd, attrs)})
-    return data, xr.Dataset({n: ("time", v) for n, v in truth.items()}, coords)
-
-
-def _of_day(pool: np.ndarray) -> np.ndarray:
-    """Mean of start and end of each step, which operators see."""
-    return 0.5 * (pool[..., 1:] + pool[..., :-1])
-
-
-def stream(name: str, error: ErrorModel = STATED, period: Any = "day") -> Stream:
-    """Declare a stream; one called like a pool needs another name."""
-    return Stream(name, period, error) if name == "nee" else Stream(name, period, error, None, POOLS[name], f"{name}_observed")
+def made(seed: int, scenario: str) -> tuple[xr.Dataset, xr.Dataset]:
+    """Make the twin of a scenario, and its truth."""
+    return twin(seed, unbalanced="u" in scenario, soil_seen=SEEN if "B" in scenario else 1.0)
 
 
 def ordinary(data: xr.Dataset, *, stated: bool = False, **more: Any) -> list[Stream]:
     """Streams with the likelihood of the paper, or with the true sd in place of its c |F|, and further terms for single streams."""
     del data
-    found = []
-    for n in ("nee", *POOLS):
-        error = STATED + more[n] if n in more else STATED
-        # The term gives the variance; what is stated beside it is next to nothing.
-        noisy = replace(stream(n, error + Proportional(FLOOR if n == "nee" else 0.0)), uncertainty=1e-4)
-        found.append(stream(n, error) if stated else noisy)
-    return found
+    return published_streams(more, stated=stated)
 
 
 def structural(data: xr.Dataset, *, factor: float = 1.0) -> list[Stream]:
@@ -146,7 +91,7 @@ def structural(data: xr.Dataset, *, factor: float = 1.0) -> list[Stream]:
     periods = {"nee": "month", "aboveground_carbon": "day", "soil_carbon": "year"}
     share = {"nee": 0.05 * factor, "aboveground_carbon": 0.2 * factor, "soil_carbon": 0.2 * factor}
     gains = {"nee": Gain(0.1), "soil_carbon": Gain(0.3)}
-    plain = build_model(LAND, data, [stream(n, STATED, p) for n, p in periods.items()], fixed=WRONG)
+    plain = build(data, streams=[stream(n, STATED, p) for n, p in periods.items()], fixed=WRONG)
     found = []
     for p, (n, period) in zip(plain.calibration.streams, periods.items(), strict=True):
         seen = p.series[0]
@@ -170,13 +115,13 @@ SEEDS |= {"PuB gain": 64, "EuB structure": 16, "EuB half structure": 8}
 def fit(name: str, seed: int) -> dict[str, Any]:
     """Fit one twin, and compare with its truth."""
     began, (scenario, _, likelihood) = time.perf_counter(), name.partition(" ")
-    data, truth = twin(seed, scenario)
+    data, truth = made(seed, scenario)
     fixed = WRONG if "E" in scenario else RIGHT
-    model = build_model(LAND, data, LIKELIHOODS[likelihood](data), fixed=fixed)
+    model = build(data, streams=LIKELIHOODS[likelihood](data), fixed=fixed)
     density, start = Density(model), None
     if "noise_coefficient" in density.slices:
         # Far from the data all climbs end where c is at its bound; with the true sd they do not.
-        known = find_modes(build_model(LAND, data, LIKELIHOODS[likelihood](data, stated=True), fixed=fixed), starts=4, seed=seed)
+        known = find_modes(build(data, streams=LIKELIHOODS[likelihood](data, stated=True), fixed=fixed), starts=4, seed=seed)
         start = [{n: known.table[n].values[0] for n in density.slices if n in known.table} | {"noise_coefficient": NOISE}]
     modes = find_modes(density, starts=4, seed=seed, start_points=start)
     # Biases and structural errors make ridges: with the quick settings of the ordinary fits R-hat was up to 1.37.
@@ -189,7 +134,7 @@ def fit(name: str, seed: int) -> dict[str, Any]:
     pools: dict[str, Any] = {n: {} for n in POOLS}
     for p in model.calibration.streams[1:]:
         n = p.stream.quantity
-        process, real = _of_day(run[n].transpose("sample", "instant").values), truth[n].values
+        process, real = of_day(run[n].transpose("sample", "instant").values), truth[n].values
         pools[n]["rmse"] = float(np.sqrt(np.mean((process.mean(axis=0) - real) ** 2))) / 1000.0
         pools[n]["process"] = _inside(process, real)
         if p.stream.error_model.structural:
@@ -230,10 +175,10 @@ def structural_error(p: Any, draws: xr.Dataset, process: np.ndarray, seed: int) 
 
 def misfit(scenario: str, seed: int) -> dict[str, Any]:
     """Follow the misfit of each stream while NEE and soil carbon gain observations; vegetation keeps its six."""
-    data, _ = twin(seed, scenario)
+    data, _ = made(seed, scenario)
     fixed = WRONG if "E" in scenario else RIGHT
     streams = [stream(n) for n in ("nee", *POOLS)]
-    table = unbalance(lambda d: build_model(LAND, d, streams, fixed=fixed), data, ["nee", "soil_carbon_observed"], starts=3)
+    table = unbalance(lambda d: build(d, streams=streams, fixed=fixed), data, ["nee", "soil_carbon_observed"], starts=3)
     return table.to_dict()
 
 

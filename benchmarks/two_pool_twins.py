@@ -1,92 +1,24 @@
-"""Twins of the two-pool model of experiment_two_pool.py and experiment_noise_matrix.py: made, calibrated, sampled, tabled."""
+"""Twins of the two-pool model of experiment_two_pool.py and experiment_noise_matrix.py: calibrated, sampled, tabled."""
 
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pymc as pm
 import xarray as xr
+from lsm_bayes.models.two_pool_twin.model import LAND, TRUTH, Twin, build, with_observations
 
-from lsm_bayes.calibration import CarriedPosterior, Stream, build_model
-from lsm_bayes.declare import Parameter, Prior, ProcessModel
+from lsm_bayes.calibration import CarriedPosterior
+from lsm_bayes.declare import Prior, ProcessModel
 from lsm_bayes.diagnostics.gates import convergence
 from lsm_bayes.errors import ErrorModel
 from lsm_bayes.inference import Density, find_modes, sample
-from lsm_bayes.land import get
-from lsm_bayes.observations import ObservationOperator
-from lsm_bayes.simulation import simulate
-from lsm_bayes.vocabulary import QUANTITIES
 
-OPTIC = get("optic")
-
-
-class Stores(NamedTuple):
-    """The stores of OptIC under the names of the vocabulary, which MacBean et al. give them too."""
-
-    aboveground_carbon: Annotated[float, Parameter("gC m-2", (0.01, 100.0), "plant store at the start")] = 4.0
-    soil_carbon: Annotated[float, Parameter("gC m-2", (0.01, 100.0), "soil store at the start")] = 8.0
-
-
-def _step(x: Any, f: Any, p: Any) -> tuple[Stores, Any]:
-    following, fluxes = OPTIC.step(x, f, p)
-    return Stores(*following), fluxes
-
-
-LAND = replace(OPTIC, name="two_stores", step=_step, state=Stores, budgets={})
-TRUTH = {n: default for n, (_, default) in LAND.parameter_table.items()}
-START = {n: default for n, (_, default) in LAND.state_parameters.items()}
-STORES = {"plant": "aboveground_carbon", "soil": "soil_carbon"}
-OPERATORS = {n: ObservationOperator(f"{q}_seen", {q: (0.0, 1e5)}, lambda s, q=q: s[q], quantity=q) for n, q in STORES.items()}
-STATED = ErrorModel(structural=None, envelope=0.0, correlation=None, discrepancy=None)
-STEPS, NOISE, PHI = 500, 0.1, 0.9
+PHI = 0.9
 DRAWS, TUNE, CHAINS = 1500, 500, 2
-
-
-@dataclass(frozen=True)
-class Twin:
-    """Forcing, true stores as means over each step, their noise, first guess, and random numbers (stream, time)."""
-
-    data: xr.Dataset
-    stores: dict[str, np.ndarray]
-    sd: dict[str, float]
-    priors: dict[str, Prior]
-    noise: np.ndarray
-    seed: int
-
-
-def made(number: int, land: ProcessModel = LAND) -> Twin:
-    """Make the twin of a number."""
-    rng = np.random.default_rng([6, number])
-    memory = np.exp(-0.1)
-    m = 0.5 * with_memory(rng.standard_normal(STEPS), memory)
-    days = pd.date_range("2001-01-01", periods=STEPS)
-    forcing = ("time", np.exp(m - 0.125), QUANTITIES["resource_availability"].attrs())
-    data = xr.Dataset({"resource_availability": forcing}, coords={"time": days})
-    run = simulate(land, data, outputs=list(STORES.values()))
-    ends = {n: run[q].values.ravel() for n, q in STORES.items()}
-    stores = {n: 0.5 * (v[1:] + v[:-1]) for n, v in ends.items()}
-    priors = {n: _guess(rng, *LAND.parameter_table[n][0].bounds, TRUTH[n]) for n in TRUTH}
-    return Twin(data, stores, {n: NOISE * float(v.mean()) for n, v in stores.items()}, priors, rng.standard_normal((2, STEPS)), number)
-
-
-def with_memory(white: np.ndarray, phi: float) -> np.ndarray:
-    """Filter white noise (..., time) to an AR(1) series of the same variance."""
-    found = white.copy()
-    for t in range(1, white.shape[-1]):
-        found[..., t] = phi * found[..., t - 1] + np.sqrt(1 - phi**2) * white[..., t]
-    return found
-
-
-def _guess(rng: np.random.Generator, low: float, high: float, truth: float) -> Prior:
-    spread = 0.4 * (high - low)
-    while not low < (centre := truth + spread * rng.standard_normal()) < high:
-        pass
-    return Prior("normal", float(centre), spread)
 
 
 def calibration(
@@ -100,18 +32,8 @@ def calibration(
     sd: Mapping[str, float] | None = None,
 ) -> pm.Model:
     """Build the calibration of some series; NaN where nothing is observed."""
-    data = twin.data.assign({f"{n}_observed": ("time", v, QUANTITIES[STORES[n]].attrs()) for n, v in observed.items()})
-    streams = [
-        Stream(
-            STORES[n],
-            variable=f"{n}_observed",
-            uncertainty=(sd or twin.sd)[n],
-            error=(errors or {}).get(n, STATED),
-            operator=OPERATORS[n],
-        )
-        for n in observed
-    ]
-    return build_model(land, data, streams, fixed=START, priors=priors or twin.priors, prior_from=earlier)
+    data = with_observations(twin, observed, sd)
+    return build(data, priors=priors or twin.priors, errors=errors, earlier=earlier, land=land)
 
 
 def fitted(model: pm.Model, seed: int) -> tuple[dict[str, Any], xr.DataTree]:

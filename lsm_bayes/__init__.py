@@ -19,11 +19,20 @@ Calibrate
     `build_model` with `Stream`, `ErrorModel`, `Scale`; pooling `complete`, `none`, `partial`; initial pools `Free`, `InProportion`,
     `NearEquilibrium`, `AtEquilibrium`, `AfterDisturbance` with a `Cycle` of forcing; `date_prior`; `Constraints`. The result is a plain
     ``pm.Model``, and `prior_model` is its prior with constraints. `carry_over` makes its posterior the prior of the next, stepwise.
+    `predict_new_sites` goes to sites that were not calibrated.
 Infer
     `calibrate` does all of it; its parts are `sample_prior`, `sample_constrained_prior`, `prior_starts`, `find_modes`, `sample`,
-    `sample_laplace`, `predict`, with `Density` for a model that is compiled once. `save_result` and `load_result` keep the DataTree.
+    `sample_laplace`, `predict`, `choose_centring` for hierarchies, with `Density` for a model that is compiled once. `save_result` and
+    `load_result` keep the DataTree.
+Past one machine
+    `calibrate_sites` and `calibrate_grid` fit each site or pixel by itself, in processes or on a Dask cluster, `calibrate_chains` the
+    chains of one model; `draw_maps` and `write_grid` show and keep a grid. `run_tasks` runs any `Task`.
 Judge
     `check` says whether the result may be called a posterior, `write_report` writes it up; `diagnostics` has the single checks.
+    `make_reference` stores the posterior of a model of the collection with its checks, `check_reference` verifies it with another seed.
+Compare
+    `cross_validate` scores what is left out: `Blocks` of time, `Sites`, `Streams` or the `Future`; `log_evidence` by bridge sampling or
+    SMC. `compare` puts results side by side, with weights, and `write_comparison` on one page; `comparison` has the parts.
 """
 
 import importlib
@@ -31,7 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import lsm_bayes.models as models
-    from lsm_bayes import datasets, diagnostics, errors, land, observations
+    from lsm_bayes import comparison, datasets, diagnostics, errors, land, observations
     from lsm_bayes.calibration import (
         AfterDisturbance,
         AtEquilibrium,
@@ -47,46 +56,70 @@ if TYPE_CHECKING:
         date_prior,
         none,
         partial,
+        predict_new_sites,
         prior_model,
     )
     from lsm_bayes.calibration.predict import predict
+    from lsm_bayes.comparison import Blocks, Future, Sites, Streams, compare, cross_validate, log_evidence
     from lsm_bayes.datasets import NotAvailableError, from_xarray, load, read_alma, read_fluxnet
     from lsm_bayes.declare import Budget, Constraint, Coordinates, DateShift, Equilibrium, Nested, Parameter, Prior, ProcessModel
     from lsm_bayes.diagnostics import check
     from lsm_bayes.errors import ErrorModel, Scale
     from lsm_bayes.forcing_bias import with_forcing_bias
-    from lsm_bayes.inference import Density, find_modes, prior_starts, sample, sample_constrained_prior, sample_laplace, sample_prior
+    from lsm_bayes.inference import (
+        Density,
+        choose_centring,
+        find_modes,
+        prior_starts,
+        sample,
+        sample_constrained_prior,
+        sample_laplace,
+        sample_prior,
+    )
     from lsm_bayes.inference import load as load_result
     from lsm_bayes.inference import save as save_result
     from lsm_bayes.observations import ObservationOperator
     from lsm_bayes.posterior import calibrate
     from lsm_bayes.process_noise import with_yearly_noise
-    from lsm_bayes.report import write_report
+    from lsm_bayes.reference import check_reference, make_reference
+    from lsm_bayes.report import write_comparison, write_report
     from lsm_bayes.simulation import simulate
     from lsm_bayes.steady_state import periodic_equilibrium
+    from lsm_bayes.tasks import Task, run_tasks
+    from lsm_bayes.tasks.chains import calibrate_chains
+    from lsm_bayes.tasks.grid import calibrate_grid, write_grid
+    from lsm_bayes.tasks.maps import draw_maps
+    from lsm_bayes.tasks.sites import calibrate_sites
     from lsm_bayes.testing import check_process_model
     from lsm_bayes.testing_operators import check_observation_operator
     from lsm_bayes.vocabulary import Quantity
 
 # Module to the names taken from it, with a colon and the name there where that is another. Subpackages are named by themselves.
-_SUBPACKAGES = ("datasets", "diagnostics", "errors", "land", "models", "observations")
+_SUBPACKAGES = ("comparison", "datasets", "diagnostics", "errors", "land", "models", "observations")
 _NAMES = {
     "calibration": "AfterDisturbance AtEquilibrium Constraints Cycle Free InProportion NearEquilibrium Stream build_model carry_over "
-    "complete date_prior none partial prior_model",
+    "complete date_prior none partial predict_new_sites prior_model",
     "calibration.predict": "predict",
+    "comparison": "Blocks Future Sites Streams compare cross_validate log_evidence",
     "datasets": "NotAvailableError from_xarray load read_alma read_fluxnet",
     "declare": "Budget Constraint Coordinates DateShift Equilibrium Nested Parameter Prior ProcessModel",
     "diagnostics": "check",
     "errors": "ErrorModel Scale",
     "forcing_bias": "with_forcing_bias",
-    "inference": "Density find_modes load_result:load prior_starts sample sample_constrained_prior sample_laplace sample_prior "
-    "save_result:save",
+    "inference": "Density choose_centring find_modes load_result:load prior_starts sample sample_constrained_prior sample_laplace "
+    "sample_prior save_result:save",
     "observations": "ObservationOperator",
     "posterior": "calibrate",
     "process_noise": "with_yearly_noise",
-    "report": "write_report",
+    "reference": "check_reference make_reference",
+    "report": "write_comparison write_report",
     "simulation": "simulate",
     "steady_state": "periodic_equilibrium",
+    "tasks": "Task run_tasks",
+    "tasks.chains": "calibrate_chains",
+    "tasks.grid": "calibrate_grid write_grid",
+    "tasks.maps": "draw_maps",
+    "tasks.sites": "calibrate_sites",
     "testing": "check_process_model",
     "testing_operators": "check_observation_operator",
     "vocabulary": "Quantity",
@@ -95,6 +128,7 @@ _SOURCES = {name.partition(":")[0]: (module, name.rpartition(":")[2]) for module
 __all__ = [
     "AfterDisturbance",
     "AtEquilibrium",
+    "Blocks",
     "Budget",
     "Constraint",
     "Constraints",
@@ -105,6 +139,7 @@ __all__ = [
     "Equilibrium",
     "ErrorModel",
     "Free",
+    "Future",
     "InProportion",
     "NearEquilibrium",
     "Nested",
@@ -115,33 +150,49 @@ __all__ = [
     "ProcessModel",
     "Quantity",
     "Scale",
+    "Sites",
     "Stream",
+    "Streams",
+    "Task",
     "build_model",
     "calibrate",
+    "calibrate_chains",
+    "calibrate_grid",
+    "calibrate_sites",
     "carry_over",
     "check",
     "check_observation_operator",
     "check_process_model",
+    "check_reference",
+    "choose_centring",
+    "compare",
+    "comparison",
     "complete",
+    "cross_validate",
     "datasets",
     "date_prior",
     "diagnostics",
+    "draw_maps",
     "errors",
     "find_modes",
     "from_xarray",
     "land",
     "load",
     "load_result",
+    "log_evidence",
+    "make_reference",
     "models",
     "none",
     "observations",
     "partial",
     "periodic_equilibrium",
     "predict",
+    "predict_new_sites",
     "prior_model",
     "prior_starts",
     "read_alma",
     "read_fluxnet",
+    "run_tasks",
     "sample",
     "sample_constrained_prior",
     "sample_laplace",
@@ -150,6 +201,8 @@ __all__ = [
     "simulate",
     "with_forcing_bias",
     "with_yearly_noise",
+    "write_comparison",
+    "write_grid",
     "write_report",
 ]
 

@@ -25,8 +25,10 @@ ORDER = (
     {"calibration"},
     {"inference"},
     {"diagnostics"},
+    {"comparison"},
     {"report"},
     {"models", "posterior"},
+    {"tasks", "reference"},
     {"commands"},
     {"cli"},
 )

@@ -136,7 +136,8 @@ def partial(
         Name of a group of parameters whose deviations are correlated, with an LKJ prior (shape 2); give all of them the same pooling.
     centred : bool
         Sample the members in place of their deviations: better where each member is well known by its own data, worse where not.
-        `lsm_bayes.inference.choose_centring` measures which.
+        `lsm_bayes.inference.choose_centring` measures which. The density then grows without limit as the spread goes to zero: there is
+        no joint mode, so start chains from the prior and not from `find_modes`.
     walk : bool
         Over years: each begins where the one before was, in place of around the common value.
 

@@ -5,6 +5,7 @@ The libraries take seconds to import, so each verb imports what it needs when it
 
 from lsm_bayes.commands.calibrate import CALIBRATE
 from lsm_bayes.commands.check import CHECK
+from lsm_bayes.commands.compare import COMPARE
 from lsm_bayes.commands.data import DATA
 from lsm_bayes.commands.models import MODELS
 from lsm_bayes.commands.report import REPORT
@@ -12,4 +13,4 @@ from lsm_bayes.commands.simulate import SIMULATE
 
 __all__ = ["VERBS"]
 
-VERBS = (MODELS, DATA, SIMULATE, CALIBRATE, REPORT, CHECK)
+VERBS = (MODELS, DATA, SIMULATE, CALIBRATE, REPORT, COMPARE, CHECK)

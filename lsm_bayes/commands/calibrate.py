@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lsm_bayes.commands import each_site
 from lsm_bayes.commands.verb import GATE_FAILED, INTERRUPTED, Verb, add_choice_of_data, read_data
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ SETTINGS = {
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="model of the collection; `lsm-bayes models` lists them under Calibrations")
-    parser.add_argument("--data", required=True, metavar="NAME", help="data set (`lsm-bayes data` lists them), or a NetCDF file")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", metavar="NAME", help="data set (`lsm-bayes data` lists them), or a NetCDF file")
+    source.add_argument("--grid", metavar="FILE", help="NetCDF or Zarr on a grid: each pixel is calibrated, summaries are written as maps")
     add_choice_of_data(parser)
     parser.add_argument(
         "--withheld-years", type=int, metavar="N", help="calendar years at the end that are not fitted; default: the model's"
@@ -45,6 +48,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run in FOLDER; starts anew when there is none")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask before a run of more than an hour")
+    each_site.add_arguments(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -52,6 +56,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     _check(arguments)
     build = models.get(arguments.model).build
+    if each_site.wanted(arguments):
+        return each_site.run_each(arguments, {name: getattr(arguments, name) for name in SETTINGS})
     chosen = _choices(arguments, inspect.signature(build).parameters)
     model = build(read_data(arguments), **chosen)
     from lsm_bayes.inference import Density
@@ -102,7 +108,9 @@ def _choices(arguments: argparse.Namespace, accepted: Any) -> dict[str, Any]:
         chosen["sites"] = arguments.site
     elif arguments.site:
         if len(arguments.site) > 1:
-            raise ValueError(f"{arguments.model} is fitted to one site, got --site {', '.join(arguments.site)}; run it once for each")
+            raise ValueError(
+                f"{arguments.model} is fitted to one site, got --site {', '.join(arguments.site)}; run it once for each, or --each-site"
+            )
         chosen["site"] = arguments.site[0]
     return chosen
 
@@ -154,6 +162,8 @@ CALIBRATE = Verb(
         "lsm-bayes calibrate dalec_single_site --data fluxnet-daily-water --site FI-Hyy --withheld-years 3 -o results/hyy",
         "lsm-bayes calibrate dalec_single_site --data ch-dav --output results/davos --resume",
         "lsm-bayes calibrate dalec_pft_hierarchical --data fluxnet-daily-water -o results/six --draws 500 --yes",
+        "lsm-bayes calibrate dalec_single_site --data fluxnet-daily-water --each-site --executor dask --workers 4 -o results/each",
+        "lsm-bayes calibrate dalec_single_site --grid europe.nc --scheduler tcp://10.0.0.5:8786 -o results/europe",
     ),
     _arguments,
     _run,

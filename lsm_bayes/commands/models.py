@@ -1,7 +1,7 @@
 """List the models, or describe one."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lsm_bayes.commands.verb import Verb, print_columns
 
@@ -23,9 +23,29 @@ def _models(arguments: argparse.Namespace) -> int:
     print("Process models (lsm_bayes.land):")
     print_columns((f"  {name}", land.get(name).title) for name in land.available())
     if models.available():
-        print("\nCalibrations (lsm_bayes.models):")
-        print_columns((f"  {name}", title) for name, title in models.available().items())
+        print("\nCalibrations (lsm_bayes.models) and their reference posteriors:")
+        print_columns((f"  {name}", verdict(models.reference_posterior(name)), title) for name, title in models.available().items())
     return 0
+
+
+def verdict(record: dict[str, Any] | None) -> str:
+    """Say in a few words whether a reference posterior passes its checks.
+
+    Parameters
+    ----------
+    record : dict or None
+        From `lsm_bayes.models.reference_posterior`.
+
+    Returns
+    -------
+    str
+        Such as ``"passes, R-hat 1.001"`` or ``"no reference"``.
+    """
+    if record is None:
+        return "no reference"
+    if record["passed"]:
+        return f"passes, R-hat {record['checks']['rhat']['value']:.4f}"
+    return "fails " + ", ".join(f"{n} ({c['value']:.4g})" for n, c in record["checks"].items() if not c["passed"])
 
 
 def _describe(model: "ProcessModel") -> None:

@@ -1,0 +1,1 @@
+"""The P-model at FR-Pue."""

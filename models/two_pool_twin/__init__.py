@@ -1,0 +1,1 @@
+"""Two pools with known truth."""

@@ -1,0 +1,1 @@
+"""VSEM with known truth."""
