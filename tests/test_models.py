@@ -6,6 +6,10 @@ import pytest
 import xarray as xr
 from lsm_bayes.models.dalec_pft_fluxnet.model import FORCING, suitable_sites
 from lsm_bayes.models.dalec_pft_hierarchical.model import first_years
+from lsm_bayes.models.vsem_twin import model as vsem_twin
+
+from lsm_bayes.calibration import predict
+from lsm_bayes.inference import Density
 
 
 @pytest.fixture
@@ -50,3 +54,21 @@ def test_suitable_sites_have_years_of_fluxes_and_forcing(towers: xr.Dataset) -> 
     remarked = given.assign_coords(remark=("site", ["", "hardly photosynthesises"]))
     with pytest.raises(ValueError, match="1 sites"):
         suitable_sites(remarked, 2)
+
+
+def test_the_error_that_streams_share_is_simulated() -> None:
+    model = vsem_twin.build(vsem_twin.twin(0)[0])
+    density = Density(model)
+    coefficient = np.array([0.05, 0.2])
+    values = density.expand(np.zeros((120, density.dimension)))
+    posterior = {n: (("chain", "draw", *[f"{n}_{k}" for k in range(v.ndim - 1)]), v[None]) for n, v in values.items()}
+    posterior["noise_coefficient"] = (("chain", "draw"), np.repeat(coefficient, 60)[None])
+    tree = predict(model, xr.DataTree.from_dict({"/posterior": xr.Dataset(posterior)}), draws=120)
+    drawn = tree["posterior_predictive"].to_dataset()
+    for name in (n for n in drawn.data_vars if f"{n}_mean" in drawn):
+        mean = drawn[f"{name}_mean"].values.reshape(2, 60, -1)
+        away = drawn[name].values.reshape(2, 60, -1) - mean
+        wanted = np.maximum(coefficient[:, None] * np.abs(mean[:, 0]), vsem_twin.FLOOR if name.startswith("nee") else 0.0)
+        known = np.isfinite(away).all(axis=(0, 1))
+        ratio = np.sqrt((away[..., known] ** 2).mean(axis=1)) / wanted[:, known]
+        np.testing.assert_allclose(np.sqrt((ratio**2).mean(axis=1)), 1.0, atol=0.1)

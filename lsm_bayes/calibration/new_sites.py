@@ -18,9 +18,9 @@ from lsm_bayes.calibration.groups import Groups, covariates_of
 from lsm_bayes.calibration.members import Members
 from lsm_bayes.calibration.operators import driver_of, predicted_series, simulated_inputs
 from lsm_bayes.calibration.pooling import none
-from lsm_bayes.calibration.predict import calibration_of
+from lsm_bayes.calibration.predict import calibration_of, error_draws
 from lsm_bayes.calibration.records import records_of
-from lsm_bayes.calibration.streams import PreparedStream, parameter_name, prepare
+from lsm_bayes.calibration.streams import PreparedStream, prepare
 from lsm_bayes.calibration.table import grouped
 from lsm_bayes.declare import Prior
 from lsm_bayes.errors.discrepancy import KNOTS_PER_YEAR
@@ -104,7 +104,7 @@ def predict_new_sites(
         wanted = {x for p in c.streams for x in simulated_inputs(c.process_model, p.operator)}
         land = {n: v for n, v in own.items() if n in c.process_model.calibrated}
         run = simulate(c.process_model, record.data, land, outputs=sorted(wanted))
-        found = [_stream(c, p, record, run, own, flat, chains, rng) for p in c.streams]
+        found = [_stream(c, p, record, run, own, thinned, chains, rng) for p in c.streams]
         for group, parts in zip(pieces, zip(*found, strict=True), strict=True):
             pieces[group].append(xr.merge(parts, join="outer", compat="no_conflicts"))
     index = pd.Index([r.name for r in records], name="site")
@@ -172,7 +172,7 @@ def _stream(
     record: SiteRecord,
     run: xr.Dataset,
     parameters: Mapping[str, Any],
-    flat: xr.Dataset,
+    thinned: xr.Dataset,
     chains: Mapping[str, np.ndarray],
     rng: np.random.Generator,
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
@@ -196,7 +196,7 @@ def _stream(
     chosen = rng.choice(donors, size=rows.shape[0])
     for k in np.unique(chosen):
         at = np.flatnonzero(chosen == k)
-        draws = {n: v[at] for n, v in _error_draws(p, flat, int(k)).items()}
+        draws = {n: v[at] for n, v in error_draws(p, thinned, int(k)).items()}
         fitted = p.series[k]
         if f"{p.name}_knots" in draws:  # anomalies of the donor's own years say nothing here
             draws[f"{p.name}_knots"] = rng.standard_normal((at.size, fitted.years[1] * KNOTS_PER_YEAR))
@@ -224,16 +224,3 @@ def _donors(c: Calibration, p: PreparedStream, record: SiteRecord) -> np.ndarray
     pft = str(record.data["pft"].item()) if "pft" in record.data.coords or "pft" in record.data else ""
     alike = [k for k, i in enumerate(p.members) if c.groups.pfts[c.groups.pft_of_site[i]] == pft]
     return np.array(alike or range(len(p.members)))
-
-
-def _error_draws(p: PreparedStream, flat: xr.Dataset, member: int) -> dict[str, np.ndarray]:
-    """Draws of the error parameters of one fitted site, (sample, ...)."""
-    own = {parameter_name(p.name, n) for n in p.operator.parameter_table}
-    found = {}
-    for name, v in flat.data_vars.items():
-        if str(name).startswith(f"{p.name}_") and not str(name).endswith("_z") and name not in own:
-            for dim in ("site", f"{p.name}_site"):
-                if dim in v.dims:
-                    v = v.isel({dim: member})
-            found[str(name)] = v.transpose("sample", ...).values
-    return found or {"": np.zeros(flat.sizes["sample"])}

@@ -124,7 +124,7 @@ def predict(model: pm.Model, tree: xr.DataTree, *, draws: int = 400, seed: int =
             k = p.place_of(i)
             if k is None:
                 continue
-            own = _error_draws(p, thinned, k)
+            own = error_draws(p, thinned, k)
             if p.name in together:
                 times = moments(p.whole[k].time, p.stream.period)
                 innovations[p.name] = simulate_innovations(rng, p.stream.error_model, p.name, own, times, innovations)
@@ -223,16 +223,32 @@ def _stream(
     return predicted, observed, constant
 
 
-def _error_draws(p: PreparedStream, thinned: xr.Dataset, site: int) -> dict[str, np.ndarray]:
+def error_draws(p: PreparedStream, thinned: xr.Dataset, member: int) -> dict[str, np.ndarray]:
+    """Take the draws of the error parameters of a stream at one of its sites.
+
+    Parameters
+    ----------
+    p : PreparedStream
+        The stream.
+    thinned : xarray.Dataset
+        Draws, dimensions ``chain`` and ``draw``.
+    member : int
+        Which of the sites where it is observed.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        (chain times draw, ...), those shared with other streams too.
+    """
     found, own = {}, {parameter_name(p.name, n) for n in p.operator.parameter_table}
-    for name in thinned.data_vars:
-        if str(name).startswith(f"{p.name}_") and not str(name).endswith("_z") and name not in own:
+    for name in map(str, thinned.data_vars):
+        if (name.startswith(f"{p.name}_") and not name.endswith("_z") and name not in own) or name in p.stream.error_model.shared:
             v = thinned[name]
             for dim in ("site", f"{p.name}_site"):
                 if dim in v.dims:
-                    v = v.isel({dim: site})
+                    v = v.isel({dim: member})
             values = v.transpose("chain", "draw", ...).values
-            found[str(name)] = values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
+            found[name] = values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
     return found or {"": np.zeros(thinned.sizes["chain"] * thinned.sizes["draw"])}
 
 

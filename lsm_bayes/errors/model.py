@@ -97,6 +97,11 @@ class ErrorModel:
             raise TypeError("two complete error models cannot be added; add terms such as Bias(0.5) to one of them")
         return NotImplemented
 
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Random variables that terms share with other streams."""
+        return tuple(dict.fromkeys(n for t in self.terms for n in t.shared))
+
     def _one(self, kind: type) -> Any:
         return next((t for t in self.terms if isinstance(t, kind)), None)
 

@@ -189,6 +189,11 @@ class Term(ABC):
         """Forcing that it reads; ``"time"`` is always there."""
         return ()
 
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Random variables that it shares with other streams, whose names do not begin with that of one."""
+        return ()
+
     def __add__(self, other: "Term | ErrorModel") -> "ErrorModel":
         from lsm_bayes.errors.model import ErrorModel
 

@@ -34,6 +34,7 @@ FREE = (
 TRUTH = {n: default for n, (_, default) in LAND.calibrated.items()}
 RIGHT = {n: v for n, v in TRUTH.items() if n not in FREE}
 STEPS, SPARSE = 2048, 2 * np.array([1, 202, 390, 550, 750, 920]) - 1
+COEFFICIENT = "noise_coefficient"
 NOISE, FLOOR = 0.1, 0.5  # coefficient of variation, least sd of NEE in gC m-2 d-1
 
 
@@ -45,13 +46,18 @@ class Proportional(SpreadTerm):
 
     def variance(self, mean: Any, places: Any) -> Any:
         """Return (c |F|) squared, at least the floor squared."""
-        known = pm.modelcontext(None).named_vars.get("noise_coefficient")
-        c = pm.Uniform("noise_coefficient", 0.001, 0.5) if known is None else known
+        known = pm.modelcontext(None).named_vars.get(COEFFICIENT)
+        c = pm.Uniform(COEFFICIENT, 0.001, 0.5) if known is None else known
         return pt.maximum(c * pt.abs(mean), self.floor) ** 2
 
     def simulate(self, mean: np.ndarray, draws: Any, stream: str) -> np.ndarray:
-        """Refuse: the draws of a stream do not hold what streams share, and nothing here simulates observations."""
-        raise NotImplementedError("noise_coefficient is shared by the streams")
+        """Return draws of (c |F|) squared, at least the floor squared, (draw, observation)."""
+        return np.asarray(np.maximum(draws[COEFFICIENT] * np.abs(mean), self.floor) ** 2)
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """Name c, which is that of all streams."""
+        return (COEFFICIENT,)
 
     def describe(self) -> str:
         """Say what the sd is."""
