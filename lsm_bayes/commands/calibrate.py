@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
+    from lsm_bayes.comparison.folds import Folds
     from lsm_bayes.inference import Density
 
 RESULT = "result.zarr.zip"
 ASK_ABOVE = 3600.0  # s of expected sampling, above which a user at a terminal is asked
+LEFT_OUT = ("years", "half-years", "sites", "streams")
 SETTINGS = {
     "draws": (2000, "draws of each chain after tuning"),
     "tune": (1000, "tuning steps of each chain"),
@@ -47,6 +49,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--output", "-o", required=True, metavar="FOLDER", type=Path, help=f"folder for {RESULT} and report.html; made when it is not there"
     )
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run in FOLDER; starts anew when there is none")
+    parser.add_argument(
+        "--leave-out",
+        choices=LEFT_OUT,
+        help="score what is left out, in turn, for `lsm-bayes compare`; fitted again without it where importance sampling does not suffice",
+    )
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask before a run of more than an hour")
     each_site.add_arguments(parser)
 
@@ -57,9 +64,12 @@ def _run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     build = models.get(arguments.model).build
     if each_site.wanted(arguments):
+        if arguments.leave_out:
+            raise ValueError("--leave-out scores one calibration of all sites; with --each-site, --folds withholds years")
         return each_site.run_each(arguments, {name: getattr(arguments, name) for name in SETTINGS})
     chosen = _choices(arguments, inspect.signature(build).parameters)
     model = build(read_data(arguments), **chosen)
+    folds = _folds(model, arguments.leave_out)
     from lsm_bayes.inference import Density
 
     print(_fitted(model))
@@ -69,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     arguments.output.mkdir(parents=True, exist_ok=True)
     tree = _calibrated(density, arguments)
-    if tree is None:
+    if tree is None or (folds is not None and not _left_out(density, tree, folds, arguments)):
         return INTERRUPTED
     from lsm_bayes.diagnostics import check
     from lsm_bayes.report import write_report
@@ -149,9 +159,40 @@ def _calibrated(density: "Density", arguments: argparse.Namespace) -> "xr.DataTr
     except KeyboardInterrupt:
         if any(arguments.output.glob(f"{RESULT}*")):
             kept = f"what is done is kept in {arguments.output}"
+    _interrupted(arguments, kept)
+    return None
+
+
+def _folds(model: "pm.Model", left_out: str | None) -> "Folds | None":
+    """Take what is left out; that there is more than one of it shows before hours of sampling."""
+    if left_out is None:
+        return None
+    from lsm_bayes.comparison import Blocks, Sites, Streams, memory_of, observation_table
+
+    folds: Folds = {"years": Blocks(), "half-years": Blocks(0.5), "sites": Sites(), "streams": Streams()}[left_out]
+    folds.units(observation_table(model), memory_of(model))
+    return folds
+
+
+def _left_out(density: "Density", tree: "xr.DataTree", folds: "Folds", arguments: argparse.Namespace) -> bool:
+    """Score what is left out and store the scores; False when the user interrupted."""
+    from lsm_bayes.comparison import Settings, cross_validate
+    from lsm_bayes.inference import save
+
+    settings = Settings(**{n: getattr(arguments, n) for n in SETTINGS if n != "starts"})
+    folder = arguments.output / f"without {arguments.leave_out}"
+    try:
+        cross_validate(density, tree, folds, settings=settings, store=folder, resume=arguments.resume, progress=sys.stderr.isatty())
+    except KeyboardInterrupt:
+        _interrupted(arguments, f"the result and the refits so far are kept in {arguments.output}")
+        return False
+    save(tree, arguments.output / RESULT)
+    return True
+
+
+def _interrupted(arguments: argparse.Namespace, kept: str) -> None:
     again = [*arguments.given, *([] if arguments.resume else ["--resume"])]
     print(f"lsm-bayes: interrupted; {kept}; go on with: {shlex.join(['lsm-bayes', *again])}", file=sys.stderr)
-    return None
 
 
 CALIBRATE = Verb(
@@ -162,6 +203,7 @@ CALIBRATE = Verb(
         "lsm-bayes calibrate dalec_single_site --data fluxnet-daily-water --site FI-Hyy --withheld-years 3 -o results/hyy",
         "lsm-bayes calibrate dalec_single_site --data ch-dav --output results/davos --resume",
         "lsm-bayes calibrate dalec_pft_hierarchical --data fluxnet-daily-water -o results/six --draws 500 --yes",
+        "lsm-bayes calibrate dalec_single_site --data ch-dav -o results/davos --leave-out years",
         "lsm-bayes calibrate dalec_single_site --data fluxnet-daily-water --each-site --executor dask --workers 4 -o results/each",
         "lsm-bayes calibrate dalec_single_site --grid europe.nc --scheduler tcp://10.0.0.5:8786 -o results/europe",
     ),

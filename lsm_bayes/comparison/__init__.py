@@ -3,7 +3,7 @@
 from lsm_bayes.comparison.cross_validation import cross_validate
 from lsm_bayes.comparison.evidence import LogEvidence, log_evidence
 from lsm_bayes.comparison.folds import Blocks, Folds, Future, Sites, Streams, Unit
-from lsm_bayes.comparison.observed import observation_table
+from lsm_bayes.comparison.observed import memory_of, observation_table
 from lsm_bayes.comparison.refit import Settings
 from lsm_bayes.comparison.table import Comparison, compare
 from lsm_bayes.comparison.weights import evidence_weights, pseudo_bma_weights
@@ -22,6 +22,7 @@ __all__ = [
     "cross_validate",
     "evidence_weights",
     "log_evidence",
+    "memory_of",
     "observation_table",
     "pseudo_bma_weights",
 ]

@@ -32,6 +32,8 @@ class Settings:
         Of the No-U-Turn sampler.
     target_accept : float
         Acceptance that it aims at.
+    max_treedepth : int
+        Its longest trajectory has 2**max_treedepth steps.
     seed : int
         Seed.
     """
@@ -41,6 +43,7 @@ class Settings:
     chains: int = 2
     cores: int = 2
     target_accept: float = 0.95
+    max_treedepth: int = 10
     seed: int = 0
 
 
@@ -149,6 +152,7 @@ def refit(model: pm.Model, table: pd.DataFrame, unit: Unit, starts: NDArray, set
         cores=settings.cores,
         seed=seed,
         target_accept=settings.target_accept,
+        max_treedepth=settings.max_treedepth,
         initial=chosen,
         progress=False,
     )

@@ -137,8 +137,8 @@ def _se(values: np.ndarray) -> np.ndarray:
 def _scores(name: str, tree: xr.DataTree) -> xr.Dataset:
     if GROUP not in tree.children:
         raise ValueError(
-            f"{name!r} has no group {GROUP!r}; it has {', '.join(tree.children)}. Make it with lsm_bayes.cross_validate(model, result) "
-            "and keep the result with lsm_bayes.save_result"
+            f"{name!r} has no group {GROUP!r}; it has {', '.join(tree.children)}. Make it with `lsm-bayes calibrate --leave-out`, "
+            "or with lsm_bayes.cross_validate(model, result) and keep the result with lsm_bayes.save_result"
         )
     return tree[GROUP].to_dataset()
 
