@@ -15,7 +15,7 @@ from lsm_bayes.calibration.card import card
 from lsm_bayes.calibration.choices import Calibration, Constraints, SiteRecord
 from lsm_bayes.calibration.constraints import add_constraints, add_run_constraints, needs_of
 from lsm_bayes.calibration.earlier import add_earlier, check_earlier
-from lsm_bayes.calibration.groups import Groups, covariates_of
+from lsm_bayes.calibration.groups import Groups, covariates_of, types_of
 from lsm_bayes.calibration.initial import Free, Initial, NearEquilibrium, initial_of, near_equilibrium
 from lsm_bayes.calibration.operators import check_inputs, driver_of, observed_series, simulated_inputs
 from lsm_bayes.calibration.pooling import Pooling, pooling_of
@@ -60,7 +60,9 @@ def build_model(
         The land model.
     data : xarray.Dataset
         Daily data, dimensions ``time`` and optionally ``site``, variables in the vocabulary with units, observations with
-        ``<name>_uncertainty``; coordinates ``latitude`` and, for pooling by type, ``pft``.
+        ``<name>_uncertainty``; coordinates ``latitude`` and, for pooling by type, ``pft``. Sites of several types have ``pft_fraction``
+        (site, and a dimension whose coordinate names the types): values by type, and means of types, are weighted with it on the scale on
+        which the prior is normal. That is a canopy of mean traits; fluxes of types side by side would be another model.
     streams : sequence of Stream or str
         What is fitted; a name means daily values with the default error model. None at all gives the prior with its constraints.
     sites : sequence of str, optional
@@ -119,11 +121,10 @@ def build_model(
         declared = declared_parameters(model, wanted)
     check_inputs(model, wanted, records)
     names = [r.name for r in records]
-    types = [str(r.data["pft"].item()) if "pft" in r.data.coords or "pft" in r.data else "unknown" for r in records]
-    pfts = sorted(set(types))
+    pfts, largest, fractions = types_of([r.data for r in records])
     asked = list(dict.fromkeys(n for p in (pooling or {}).values() if isinstance(p, Pooling) for n in (*p.on, *p.near)))
     known = [covariates_of(r.data, asked) for r in records]
-    groups = Groups(names, pfts, np.array([pfts.index(t) for t in types]), {n: np.array([k[n] for k in known]) for n in asked})
+    groups = Groups(names, pfts, largest, {n: np.array([k[n] for k in known]) for n in asked}, fractions)
     drivers = [partial(driver_of, r) for r in records]
     prepared = [prepare(s, [r.data for r in records], names, [r.training for r in records], drivers) for s in wanted]
     check_members(prepared, names)

@@ -26,12 +26,24 @@ class Groups:
         Type of each site.
     covariates : mapping of str to numpy.ndarray
         What poolings ask for, (site,), in the units of the data.
+    fractions : numpy.ndarray, optional
+        Cover of each site by the types, (site, pft), rows sum to one; `pft_of_site` is then the largest. Without, each site is of one type.
     """
 
     sites: list[str]
     pfts: list[str]
     pft_of_site: np.ndarray
     covariates: Mapping[str, np.ndarray] = field(default_factory=dict)
+    fractions: np.ndarray | None = None
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Cover of each site by the types, (site, pft)."""
+        return np.eye(len(self.pfts))[self.pft_of_site] if self.fractions is None else self.fractions
+
+    def of_types(self, values: Any) -> Any:
+        """Expand coordinates by type, (parameter, pft), to sites: weighted means by cover, (parameter, site)."""
+        return values[:, self.pft_of_site] if self.fractions is None else values @ self.weights.T
 
     @property
     def several(self) -> bool:
@@ -104,7 +116,7 @@ class Groups:
         """
         if block.ndim == 1:
             return block[:, None] * np.ones((1, len(self.sites)))
-        return block if pooling.over == "site" else block[:, self.pft_of_site]
+        return block if pooling.over == "site" else self.of_types(block)
 
     def member(self, row: Any, pooling: Pooling) -> Callable[[Pooling], Any]:
         """Return a function that gives a row in the shape of another pooling.
@@ -127,6 +139,46 @@ class Groups:
     def dim(self, pooling: Pooling) -> str | None:
         """Name of the dimension of the stored values, None for a 0-d value."""
         return pooling.over if self.several and pooling.kind != "complete" else None
+
+
+def types_of(sites: Sequence[xr.Dataset]) -> tuple[list[str], np.ndarray, np.ndarray | None]:
+    """Take plant functional types from data: the coordinate ``pft``, or the cover in ``pft_fraction``.
+
+    Parameters
+    ----------
+    sites : sequence of xarray.Dataset
+        Data of one site each. ``pft_fraction`` has one dimension whose coordinate names the types; where it is missing, or in no data,
+        the site is wholly of its ``pft``.
+
+    Returns
+    -------
+    list of str, numpy.ndarray of int, numpy.ndarray or None
+        Types, the largest of each site, and `Groups.fractions`, None where every site has one type.
+
+    Raises
+    ------
+    ValueError
+        When the cover of a site is negative or does not sum to one, or its types have no names.
+    """
+    covers = [_cover(data) for data in sites]
+    pfts = sorted({t for cover in covers for t in cover})
+    table = np.array([[cover.get(t, 0.0) for t in pfts] for cover in covers])
+    return pfts, table.argmax(axis=1), table if (table.max(axis=1) < 1.0).any() else None
+
+
+def _cover(data: xr.Dataset) -> dict[str, float]:
+    label = str(data["pft"].item()) if "pft" in data.variables and data["pft"].ndim == 0 else "unknown"
+    if "pft_fraction" not in data.variables or not np.isfinite(data["pft_fraction"]).any():
+        return {label: 1.0}
+    cover = data["pft_fraction"]
+    where = str(data["site"].item()) if "site" in data.coords else "a site"
+    if cover.ndim != 1 or cover.dims[0] not in cover.coords:
+        raise ValueError(f"'pft_fraction' at {where} has the dimensions {cover.dims}; it has one, whose coordinate names the types")
+    found = {str(t): float(v) for t, v in zip(cover[cover.dims[0]].values, cover.fillna(0.0).values, strict=True)}
+    if min(found.values()) < 0 or not np.isclose(sum(found.values()), 1.0, atol=1e-3):
+        said = ", ".join(f"{t} {v:g}" for t, v in found.items())
+        raise ValueError(f"'pft_fraction' at {where} is {said}, sum {sum(found.values()):g}; fractions are not negative and sum to one")
+    return {t: v / sum(found.values()) for t, v in found.items() if v > 0}
 
 
 def covariates_of(data: xr.Dataset, names: Sequence[str]) -> dict[str, float]:

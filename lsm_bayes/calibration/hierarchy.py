@@ -86,7 +86,6 @@ def add_coordinates(names: Sequence[str], pooling: Mapping[str, Pooling], groups
 
 def _partial(stem: str, axis: str, choice: Pooling, groups: Groups) -> Any:
     """Members (parameter, member) of partial pooling."""
-    label = np.array(groups.pft_of_site) if choice.within else np.zeros(len(groups.sites if choice.over == "site" else groups.pfts), int)
     level = pm.Normal(f"{stem}_level", dims=(axis, "pft") if choice.within else (axis,))
     levels = level if choice.within else level[:, None]
     spread = pm.HalfNormal(f"{stem}_spread", choice.spread, dims=(axis,))
@@ -97,22 +96,32 @@ def _partial(stem: str, axis: str, choice: Pooling, groups: Groups) -> Any:
         explained = slopes @ groups.standardised(choice.on).T
 
     def of_group(values: Any) -> Any:
-        return values[:, label] if choice.within else values
+        return groups.of_types(values) if choice.within else values
 
     if choice.centred or choice.near or choice.block:
         _store_mean(stem, axis, levels, choice)
         return _deviating(stem, axis, choice, groups)(of_group(levels) + explained, spread)
     # With group mean m and members m + spread * d, all of m and d standard normal, data settle the members, so m and the average of d
     # lie on a ridge whose slope is the spread. The pair is turned by the angle that makes the average of the members proportional to
-    # one coordinate, the level. A rotation keeps the density of standard normals, so the prior is the same.
+    # one coordinate, the level. A rotation keeps the density of standard normals, so the prior is the same. Sites of several types do
+    # not take part in it.
     deviation = pm.Normal(f"{stem}_deviation", dims=(axis, choice.over))
-    members = [np.flatnonzero(label == g) for g in range(label.max() + 1)]
-    root = np.sqrt([len(m) for m in members])
-    average = pt.stack([pt.mean(deviation[:, m], axis=1) for m in members], axis=1)
-    ratio = spread[:, None] / root
-    size = pt.sqrt(1.0 + ratio**2)
-    _store_mean(stem, axis, (levels - ratio * root * average) / size, choice)
-    return of_group(levels * size) + explained + spread[:, None] * (deviation - of_group(average))
+    if choice.within:
+        pure = [np.flatnonzero(w == 1.0) for w in groups.weights.T]
+    else:
+        pure = [np.arange(len(groups.sites if choice.over == "site" else groups.pfts))]
+    # A type without a site of its own is not turned.
+    average = pt.stack([pt.mean(deviation[:, m], axis=1) if m.size else pt.zeros_like(spread) for m in pure], axis=1)
+    size = pt.sqrt(1.0 + np.array([1.0 / m.size if m.size else 0.0 for m in pure]) * spread[:, None] ** 2)
+    mean = (levels - spread[:, None] * average) / size
+    _store_mean(stem, axis, mean, choice)
+    turned = levels * size - spread[:, None] * average
+    if choice.within and groups.fractions is not None:
+        alone = groups.weights.max(axis=1, keepdims=True) == 1.0
+        centre = turned @ np.where(alone, groups.weights, 0.0).T + mean @ np.where(alone, 0.0, groups.weights).T
+    else:
+        centre = of_group(turned)
+    return centre + explained + spread[:, None] * deviation
 
 
 def _store_mean(stem: str, axis: str, mean: Any, choice: Pooling) -> None:

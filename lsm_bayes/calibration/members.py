@@ -33,8 +33,11 @@ class Members:
         self._blocks: dict[Pooling, list[str]] = {}
         for name in names:
             self._blocks.setdefault(c.pooling[name], []).append(name)
-        self._types = [new.groups.pfts[k] for k in new.groups.pft_of_site]
-        missing = sorted(set(self._types) - set(c.groups.pfts))
+        missing = sorted(set(new.groups.pfts) - set(c.groups.pfts))
+        # Cover of the new sites by the fitted types, and then by those that are new.
+        self._types = [*c.groups.pfts, *missing]
+        order = [new.groups.pfts.index(t) if t in new.groups.pfts else None for t in self._types]
+        self._cover = np.stack([np.zeros(len(new.groups.sites)) if k is None else new.groups.weights[:, k] for k in order], axis=1)
         typed = [n for n in names if c.pooling[n].within == "pft" or (c.pooling[n].over == "pft" and c.pooling[n].kind == "none")]
         if missing and typed:
             raise ValueError(
@@ -66,7 +69,7 @@ class Members:
         numpy.ndarray
             (parameter, new site).
         """
-        sites = len(self._types)
+        sites = len(self._cover)
         found = np.empty((len(self._names), sites))
         for choice, members in self._blocks.items():
             if choice.kind == "none" and choice.over == "site":
@@ -81,16 +84,16 @@ class Members:
         stem = f"z_{label_of(choice)}"
         if choice.kind != "partial":
             values = self._values[stem][sample]
-            return values[:, self._place_of_types()] if choice.over == "pft" else np.repeat(values[:, None], len(self._types), axis=1)
+            return values @ self._cover.T if choice.over == "pft" else np.repeat(values[:, None], len(self._cover), axis=1)
         part = {k: self._values[f"{stem}_{k}"][sample] for k in ("mean", "spread")}
         mean, spread = part["mean"], part["spread"][:, None]
         if choice.over == "pft":
             return self._by_type(choice, stem, sample, rng)
-        centre = mean[:, self._place_of_types()] if choice.within else mean[:, None]
+        centre = mean @ self._cover.T if choice.within else mean[:, None]
         if choice.on:
             covariates = {n: self._new.groups.covariates[n] for n in choice.on}
             centre = centre + self._values[f"{stem}_slopes"][sample] @ self._c.groups.standardised(choice.on, covariates).T
-        deviation = rng.standard_normal((spread.size, len(self._types)))
+        deviation = rng.standard_normal((spread.size, len(self._cover)))
         if choice.block:
             deviation = np.linalg.cholesky(self._values[f"{stem}_correlation"][sample]) @ deviation
         if choice.near:
@@ -110,8 +113,8 @@ class Members:
             known = self._values[f"{stem}_member"][sample] if choice.centred else np.empty((spread.size, len(fitted)))
             if choice.block:
                 known = mean[:, None] + spread[:, None] * (np.linalg.cholesky(self._values[f"{stem}_correlation"][sample]) @ deviation)
-        fresh = {t: mean + spread * rng.standard_normal(spread.size) for t in self._types if t not in fitted}
-        return np.stack([known[:, fitted.index(t)] if t in fitted else fresh[t] for t in self._types], axis=1)
+        fresh = mean[:, None] + spread[:, None] * rng.standard_normal((spread.size, len(self._types) - len(fitted)))
+        return np.asarray(np.concatenate([known, fresh], axis=1) @ self._cover.T)
 
     def _beside(self, choice: Pooling, stem: str, sample: int, fresh: np.ndarray) -> np.ndarray:
         """Deviations given those of the fitted sites (Rasmussen & Williams 2006, eqs. 2.23-2.24)."""
@@ -123,6 +126,3 @@ class Members:
             # The factor of all sites, fitted ones first: its lower rows are regression on them and what that leaves.
             rows.append(factor[fitted:, :fitted] @ white[k] + factor[fitted:, fitted:] @ fresh[k])
         return np.stack(rows)
-
-    def _place_of_types(self) -> list[int]:
-        return [self._c.groups.pfts.index(t) for t in self._types]

@@ -14,7 +14,7 @@ import xarray as xr
 
 from lsm_bayes.calibration.build import add_parameters_and_streams
 from lsm_bayes.calibration.choices import Calibration, SiteRecord
-from lsm_bayes.calibration.groups import Groups, covariates_of
+from lsm_bayes.calibration.groups import Groups, covariates_of, types_of
 from lsm_bayes.calibration.members import Members
 from lsm_bayes.calibration.operators import driver_of, predicted_series, simulated_inputs
 from lsm_bayes.calibration.pooling import none
@@ -56,7 +56,8 @@ def predict_new_sites(
     tree : xarray.DataTree
         With a ``posterior`` of that model.
     data : xarray.Dataset
-        Forcing of the new sites, in the convention of `lsm_bayes.datasets`, with the coordinate ``pft`` and the covariates of the poolings.
+        Forcing of the new sites, in the convention of `lsm_bayes.datasets`, with the coordinate ``pft`` (or ``pft_fraction``, see
+        `build_model`) and the covariates of the poolings.
         Observed streams in it say at which times to predict, and with which stated uncertainty; without, every step is predicted,
         without a stated uncertainty.
     priors : mapping of str to mapping of site to Prior, optional
@@ -121,11 +122,10 @@ def predict_new_sites(
 def _new_calibration(c: Calibration, records: Sequence[SiteRecord], priors: Mapping[str, Mapping[str, Prior]]) -> Calibration:
     """Choices for the new sites alone: everything by site, no observations."""
     names = [r.name for r in records]
-    types = [str(r.data["pft"].item()) if "pft" in r.data.coords or "pft" in r.data else "unknown" for r in records]
-    pfts = sorted(set(types))
+    pfts, largest, fractions = types_of([r.data for r in records])
     asked = list(c.groups.covariates)
     known = [covariates_of(r.data, asked) for r in records]
-    groups = Groups(names, pfts, np.array([pfts.index(t) for t in types]), {n: np.array([k[n] for k in known]) for n in asked})
+    groups = Groups(names, pfts, largest, {n: np.array([k[n] for k in known]) for n in asked}, fractions)
     chosen: dict[str, Prior | list[Prior]] = {}
     for name, prior in c.priors.items():
         if isinstance(prior, Prior):

@@ -6,6 +6,7 @@ than sampling a simple site.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,14 @@ def add_parameters(c: Calibration) -> Table:
     blocks: list[tuple[Sequence[str], Any]] = []
     single: dict[str, Any] = {}
     joint: dict[str, tuple[Any, Pooling]] = {}
-    for names, pooling, z in add_coordinates(free, c.pooling, c.groups):
+    for names, chosen, coordinates in add_coordinates(free, c.pooling, c.groups):
+        pooling, z = chosen, coordinates
+        if chosen.over == "pft" and c.groups.fractions is not None:
+            by_type = _physical(c, names, z, pooling)
+            for i, name in enumerate(names):
+                if isinstance(c.initial.get(name, Free()), Free):
+                    pm.Deterministic(f"{name}_of_type", by_type[i], dims="pft")
+            pooling, z = replace(chosen, over="site", within=None), c.groups.of_types(z)
         joint |= {n: (z[names.index(n)], pooling) for n in names if n in joined}
         rest = [n for n in names if n not in joined]
         if not rest:
@@ -125,7 +133,9 @@ def grouped(c: Calibration) -> tuple[str, ...]:
     needed = {c.pooling[n] for n in found.needs if n not in c.fixed}
     as_declared = all(c.priors[n] == Prior() for n in found.parameters)
     # Values by site can use values of any other pooling, expanded to sites.
-    alike = len(choices) == 1 and (next(iter(choices)).over == "site" or all(p in choices or p.kind == "complete" for p in needed))
+    mixed = c.groups.fractions is not None and any(p.over == "pft" for p in choices | needed)
+    reachable = next(iter(choices)).over == "site" or all(p in choices or p.kind == "complete" for p in needed)
+    alike = len(choices) == 1 and reachable and not mixed
     return found.parameters if as_declared and (alike or not c.groups.several) else ()
 
 
