@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-sites test lint format notebooks experiments bench clean
+.PHONY: help setup demo demo-sites test lint format notebooks experiments bench clean FORCE
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | sort
@@ -23,8 +23,8 @@ demo-sites: $(INSTALLED)  ## calibrate six sites of three PFTs together; needs L
 	.venv/bin/lsm-bayes calibrate dalec_pft_hierarchical --data fluxnet-daily-water --output results/demo-sites \
 		--starts 2 --draws 3500 --tune 600 --target-accept 0.95 --max-treedepth 8 --yes $(ARGS)
 
-test: $(INSTALLED)  ## run the tests; ARGS="-k name" chooses
-	$(PYTHON) -m pytest $(ARGS)
+test: $(INSTALLED)  ## run the tests, two at a time; ARGS="-k name" chooses
+	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 lint: $(INSTALLED)  ## check style, docstrings and types
 	.venv/bin/ruff check .
@@ -35,12 +35,15 @@ format: $(INSTALLED)  ## format the code and mend what ruff can
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-notebooks: $(INSTALLED)  ## execute the notebooks into results/notebooks
+notebooks: $(patsubst %.py,results/%.ipynb,$(wildcard notebooks/*.py))  ## execute the notebooks into results/notebooks
+
+# Always: what a notebook shows depends on the package, not on its own text alone.
+results/notebooks/%.ipynb: notebooks/%.py $(INSTALLED) FORCE
 	@mkdir -p results/notebooks
-	@set -e; for script in $(wildcard notebooks/*.py); do \
-		echo "$$script"; \
-		.venv/bin/jupytext --quiet --to ipynb --set-kernel python3 --execute --output "results/$${script%.py}.ipynb" "$$script"; \
-	done
+	@echo "$<"
+	@.venv/bin/jupytext --quiet --to ipynb --set-kernel python3 --execute --output "$@" "$<"
+
+FORCE:
 
 experiments: $(INSTALLED)  ## run the acceptance experiments (hours)
 	$(PYTHON) -m pytest -m slow
