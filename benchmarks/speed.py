@@ -29,8 +29,8 @@ from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
 from pytensor.scalar.basic import Composite, constant, get_scalar_type
 from pytensor.tensor.basic import ScalarFromTensor, TensorFromScalar
 
-from lsm_bayes.kernels import lanes_for
 from lsm_bayes.land import get
+from lsm_bayes.lanes import lanes_for
 from lsm_bayes.oracles import plausible_weather
 from lsm_bayes.programs import program
 from lsm_bayes.trajectory import Trajectory

@@ -31,8 +31,8 @@ def measure(name: str, days: int, repeats: int) -> dict[str, float]:
     import pytensor.tensor as pt
     from speed import best
 
-    from lsm_bayes.kernels import lanes_for
     from lsm_bayes.land import get
+    from lsm_bayes.lanes import lanes_for
     from lsm_bayes.nested import nested_program
     from lsm_bayes.oracles import plausible_forcing
     from lsm_bayes.programs import program

@@ -16,7 +16,7 @@ def _results(names: list[str]) -> str:
     return f"    return ({', '.join(names)},)"
 
 
-def forward(program: Program, lanes: int, keep: int = 1) -> Kernel:
+def forward(program: Program, lanes: int, keep: int = 1, threads: int = 1) -> Kernel:
     """Complete forward kernel.
 
     Parameters
@@ -27,6 +27,8 @@ def forward(program: Program, lanes: int, keep: int = 1) -> Kernel:
         Members of one block of SIMD lanes; 0 for one after the other.
     keep : int
         States are returned at every ``keep``-th time and at the last; a multiple of `CHUNK` or 1.
+    threads : int
+        Among which blocks of lanes are shared out.
 
     Returns
     -------
@@ -41,10 +43,10 @@ def forward(program: Program, lanes: int, keep: int = 1) -> Kernel:
     if keep != 1 and keep % CHUNK:
         raise ValueError(f"states are kept at every step or at multiples of {CHUNK} steps, got {keep}")
     names = ["states", *(["written"] if program.fluxes else [])]
-    return program.forward(lanes, keep).with_signature("trajectory", ["parameter", "initial", "column"], SIZES, names)
+    return program.forward(lanes, keep, threads).with_signature("trajectory", ["parameter", "initial", "column"], SIZES, names)
 
 
-def adjoint(program: Program, lanes: int, keep: int, *, flux_bar: bool, state_bar: bool, column_bar: bool) -> Kernel:
+def adjoint(program: Program, lanes: int, keep: int, threads: int = 1, *, flux_bar: bool, state_bar: bool, column_bar: bool) -> Kernel:
     """Complete adjoint kernel.
 
     Parameters
@@ -55,6 +57,8 @@ def adjoint(program: Program, lanes: int, keep: int, *, flux_bar: bool, state_ba
         Members of one block of SIMD lanes; 0 for one after the other.
     keep : int
         As in `forward`; between kept states the trajectory is run again.
+    threads : int
+        Among which blocks of lanes are shared out.
     flux_bar, state_bar, column_bar : bool
         Which cotangents are given and whether those of the columns are returned.
 
@@ -63,7 +67,7 @@ def adjoint(program: Program, lanes: int, keep: int, *, flux_bar: bool, state_ba
     Kernel
         ``trajectory_vjp(parameter, column, states, [flux_bar], [state_bar])``.
     """
-    back = program.adjoint(lanes, flux_bar, state_bar and keep == 1, column_bar)
+    back = program.adjoint(lanes, flux_bar, state_bar and keep == 1, column_bar, threads)
     given = [*(["flux_bar"] if flux_bar else []), *(["state_bar"] if state_bar else [])]
     at_end = "state_bar[:, state_bar.shape[1] - 1, :].copy()" if state_bar else "np.zeros((history.shape[0], members))"
     if keep == 1:
@@ -72,7 +76,7 @@ def adjoint(program: Program, lanes: int, keep: int, *, flux_bar: bool, state_ba
     bars = ["column_bar"] if column_bar else []
     s = Source()
     s.include("back", back)
-    s.include("run", program.forward(lanes))
+    s.include("run", program.forward(lanes, 1, threads))
     s.add(
         f"def trajectory_vjp({', '.join(['parameter', 'column', 'history', *given])}):",
         *(f"    {line}" for line in SIZES),
@@ -97,7 +101,7 @@ def adjoint(program: Program, lanes: int, keep: int, *, flux_bar: bool, state_ba
     return s.kernel("trajectory_vjp")
 
 
-def tangent(program: Program, lanes: int, *, column_dot: bool) -> Kernel:
+def tangent(program: Program, lanes: int, threads: int = 1, *, column_dot: bool) -> Kernel:
     """Complete tangent kernel; states are always kept at every step.
 
     Parameters
@@ -106,6 +110,8 @@ def tangent(program: Program, lanes: int, *, column_dot: bool) -> Kernel:
         What to differentiate.
     lanes : int
         Members of one block of SIMD lanes; 0 for one after the other.
+    threads : int
+        Among which blocks of lanes are shared out.
     column_dot : bool
         Whether tangents of the columns are given.
 
@@ -115,7 +121,7 @@ def tangent(program: Program, lanes: int, *, column_dot: bool) -> Kernel:
         ``trajectory_jvp(parameter, initial, column, parameter_dot, initial_dot, [column_dot])``.
     """
     s = Source()
-    s.include("run", program.tangent(lanes, column_dot))
+    s.include("run", program.tangent(lanes, column_dot, threads))
     dots = ["column_dot"] if column_dot else []
     names = ["states", *(["written"] if program.fluxes else []), "last"]
     s.add(

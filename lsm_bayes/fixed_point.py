@@ -15,7 +15,8 @@ from pytensor.graph.basic import Apply, Variable
 
 from lsm_bayes import entries, leaps, nested
 from lsm_bayes.graphs import Graph, cotangents, listing, tangents
-from lsm_bayes.kernels import Kernel, Recurrence, Source, lane_kernel, lanes_for, scalar_kernel
+from lsm_bayes.kernels import Kernel, Recurrence, Source, scalar_kernel
+from lsm_bayes.lanes import lane_kernel, lanes_for
 from lsm_bayes.nested import NestedProgram
 from lsm_bayes.programs import Program, symbols
 from lsm_bayes.trajectory import KernelOp, Trajectory

@@ -30,9 +30,6 @@ from lsm_bayes import lane_math
 from lsm_bayes.graphs import Graph, Instruction, Listing, listing
 
 CHUNK = 64  # times that run in lanes; the buffers of a chunk stay in the first-level cache
-SLAB = 16  # times that a block of members runs at once, a divisor of CHUNK; its buffers stay in the first caches
-WIDTHS = (8, 16)  # members of a block of lanes; 8 double lanes fill one vector, 16 hide its latency
-FEWEST = 3  # members from which a block of lanes costs less than the loop over members
 FASTMATH = {"contract", "nsz", "arcp"}  # NaN must stay NaN: no nnan, no ninf
 
 # By default LLVM unrolls a short loop over a block of 8, or leaves it alone, and then it is not vectorised.
@@ -45,24 +42,6 @@ OPTIONS = (
 )
 for _option in OPTIONS:
     llvm.set_option("lsm_bayes", _option)
-
-
-def lanes_for(members: int) -> int:
-    """Choose how many members run in one block of SIMD lanes.
-
-    Parameters
-    ----------
-    members : int
-        How many members share a time axis.
-
-    Returns
-    -------
-    int
-        0 for one member after the other, else one of `WIDTHS`.
-    """
-    if members < FEWEST:
-        return 0
-    return next((w for w in WIDTHS if members <= w), WIDTHS[-1])
 
 
 @cache
@@ -144,18 +123,23 @@ class Source:
     def kernel(self, name: str) -> "Kernel":
         """Close the source."""
         text = "\n".join(self.lines) + "\n"
-        key = hashlib.sha256("\n".join([text, *self._keys, str(sorted(FASTMATH)), str(OPTIONS)]).encode()).hexdigest()
-        return Kernel(name, text, self.scope, key)
+        return Kernel(name, text, self.scope, hashlib.sha256(f"{text}{self.key}".encode()).hexdigest())
+
+    @property
+    def key(self) -> str:
+        """Hash of all that can be called."""
+        return hashlib.sha256("\n".join([*self._keys, str(sorted(FASTMATH)), str(OPTIONS)]).encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """Generated source of one function, what it calls, and the hash of both."""
+    """Generated source of one function, what it calls, and the hash of both; whether it has a loop in threads."""
 
     name: str
     text: str
     scope: dict[str, Any]
     key: str
+    parallel: bool = False
 
     def python(self) -> Callable[..., Any]:
         """Return the plain Python function."""
@@ -187,12 +171,12 @@ class Kernel:
         _, *body, _ = self.text.rstrip("\n").split("\n")
         lines = [f"def {name}({', '.join(arguments)}):", *(f"    {line}" for line in before), *body, f"    return ({', '.join(returned)},)"]
         text = "\n".join(lines) + "\n"
-        return Kernel(name, text, self.scope, hashlib.sha256(f"{text}{self.key}".encode()).hexdigest())
+        return Kernel(name, text, self.scope, hashlib.sha256(f"{text}{self.key}".encode()).hexdigest(), self.parallel)
 
     @cache  # noqa: B019  compiled once, whatever the number of kernels that call it
     def inner(self) -> Callable[..., Any]:
         """Return a Numba function that other kernels call."""
-        return njit(self.python(), fastmath=FASTMATH, error_model="numpy")
+        return njit(self.python(), fastmath=FASTMATH, error_model="numpy", parallel=self.parallel)
 
     def compiled(self) -> Callable[..., Any]:
         """Return a Numba function that Python can call."""
@@ -268,17 +252,19 @@ def _sort(code: Listing, n_carried: int) -> _Sorted:
     return _Sorted(groups["constant"], groups["before"], groups["carried"], groups["behind"])
 
 
-def _used(instructions: Sequence[Instruction], outputs: Sequence[str]) -> dict[str, None]:
+def names_used(instructions: Sequence[Instruction], outputs: Sequence[str]) -> dict[str, None]:
+    """Names that some instructions read, and outputs."""
     return dict.fromkeys([a for i in instructions for a in i.arguments] + list(outputs))
 
 
-def _call(target: Sequence[str], function: str, arguments: Sequence[str]) -> str:
+def call_of(target: Sequence[str], function: str, arguments: Sequence[str]) -> str:
+    """Write the call of a function that returns a tuple."""
     if not target:  # nothing is carried where no wanted output depends on a state
         return "pass"
     return f"{', '.join(target)}, = {function}({', '.join(arguments)})"
 
 
-def _runs(columns: Sequence[tuple[str, int, str]]) -> list[tuple[str, int, int, int]]:
+def column_runs(columns: Sequence[tuple[str, int, str]]) -> list[tuple[str, int, int, int]]:
     """Group columns into runs (role, place of the first, its row, length), so that one loop copies a run: short code compiles fast."""
     found: list[tuple[str, int, int, int]] = []
     for k, (role, j, _) in enumerate(columns):
@@ -289,7 +275,7 @@ def _runs(columns: Sequence[tuple[str, int, str]]) -> list[tuple[str, int, int, 
     return found
 
 
-class _Plan:
+class Plan:
     """Names and places shared by the two loop forms of one recurrence."""
 
     def __init__(self, r: Recurrence) -> None:
@@ -303,7 +289,7 @@ class _Plan:
         self.summed = self.code.outputs[self.n_carried + r.n_written :]
         self.states = self.code.inputs["state"]
         self.roles = [role for role in self.code.inputs if role not in ("state", "constant")]
-        used = _used(self.code.instructions, self.code.outputs)
+        used = names_used(self.code.instructions, self.code.outputs)
         self.columns = [(role, j, name) for role in self.roles for j, name in enumerate(self.code.inputs[role]) if name in used]
         s = self.source
         constants = listing(r.constants)
@@ -313,7 +299,7 @@ class _Plan:
         self.numbers = list(self.code.inputs["constant"])
         self.parameters = [rename[n] for n in constants.inputs["parameter"]]
         # Constants that the body forms from constants: literals excepted, they travel as arguments.
-        wanted = _used([*self.sorted.before, *self.sorted.carried, *self.sorted.behind], self.code.outputs)
+        wanted = names_used([*self.sorted.before, *self.sorted.carried, *self.sorted.behind], self.code.outputs)
         self.more = [i.target for i in self.sorted.constant if i.target in wanted]
         s.function("more_constants", self.numbers, self.sorted.constant, self.more)
         self.held = [*self.numbers, *self.more]
@@ -326,7 +312,8 @@ class _Plan:
             self.n_returned = self.n_sums
 
     def held_used(self, instructions: Sequence[Instruction], outputs: Sequence[str]) -> list[str]:
-        used = _used(instructions, outputs)
+        """Constants that some instructions read."""
+        used = names_used(instructions, outputs)
         return [h for h in self.held if h in used]
 
     def head(self) -> None:
@@ -345,11 +332,15 @@ class _Plan:
             s.add(f"    sums = np.zeros(({self.n_returned}, members))")
         s.add(f"    last = np.empty(({self.n_carried}, members))")
 
+    @property
+    def results(self) -> list[str]:
+        """Names of the arrays that are returned."""
+        r = self.r
+        return [*(["states"] if r.keep else []), *(["written"] if r.n_written else []), *(["sums"] if self.n_returned else []), "last"]
+
     def tail(self) -> None:
         """Return statement."""
-        r = self.r
-        parts = [*(["states"] if r.keep else []), *(["written"] if r.n_written else []), *(["sums"] if self.n_returned else []), "last"]
-        self.source.add(f"    return ({', '.join(parts)},)")
+        self.source.add(f"    return ({', '.join(self.results)},)")
 
 
 def scalar_kernel(r: Recurrence, chunk: int = CHUNK) -> Kernel:
@@ -369,19 +360,19 @@ def scalar_kernel(r: Recurrence, chunk: int = CHUNK) -> Kernel:
         for each role, the number of times and of members. It returns the kept states, the written outputs, the sums and
         the last carried numbers, as far as they exist.
     """
-    plan = _Plan(r)
+    plan = Plan(r)
     s, c, o = plan.source, plan.code, plan.sorted
     place = {name: f"window[{k * chunk} + i]" for k, (_, _, name) in enumerate(plan.columns)}
-    later = _used([*o.carried, *o.behind], c.outputs)
+    later = names_used([*o.carried, *o.behind], c.outputs)
     from_before = [i.target for i in o.before if i.target in later]
     place |= {name: f"ahead[{k * chunk} + i]" for k, name in enumerate(from_before)}
-    used_behind = _used(o.behind, [*plan.written, *plan.summed])
+    used_behind = names_used(o.behind, [*plan.written, *plan.summed])
     from_carried = [i.target for i in o.carried if i.target in used_behind]
     place |= {name: f"seen[{k * chunk} + i]" for k, name in enumerate([*plan.states, *from_carried])}
 
     def stage(name: str, instructions: Sequence[Instruction], outputs: Sequence[str], local: Sequence[str] = ()) -> list[str]:
         """Define the function of a stage and return the arguments of its call."""
-        used = _used(instructions, outputs)
+        used = names_used(instructions, outputs)
         made = {i.target for i in instructions}
         inputs = [n for n in used if n not in made and (n in place or n in plan.held or n in local)]
         s.function(name, inputs, instructions, outputs)
@@ -398,9 +389,9 @@ def scalar_kernel(r: Recurrence, chunk: int = CHUNK) -> Kernel:
     for i, p in enumerate(plan.parameters):
         s.add(f"        {p} = parameter[{i}, b]")
     if plan.numbers:
-        s.add("        " + _call(plan.numbers, "constants", plan.parameters))
+        s.add("        " + call_of(plan.numbers, "constants", plan.parameters))
     if plan.more:
-        s.add("        " + _call(plan.more, "more_constants", plan.numbers))
+        s.add("        " + call_of(plan.more, "more_constants", plan.numbers))
     for i, x in enumerate(plan.states):
         s.add(f"        {x} = initial[{i}, b]")
     for role in plan.roles:
@@ -410,26 +401,26 @@ def scalar_kernel(r: Recurrence, chunk: int = CHUNK) -> Kernel:
     s.add(f"        for start in range(0, n, {chunk}):")
     s.add(f"            m = min({chunk}, n - start)")
     time = "n - 1 - start - i" if r.reverse else "start + i"
-    for role, k, j, count in _runs(plan.columns):
+    for role, k, j, count in column_runs(plan.columns):
         s.add(f"            for k in range({count}):", "                for i in range(m):")
         s.add(f"                    window[{k * chunk} + k * {chunk} + i] = {role}[{j} + k, {time}, b_{role}]")
     if from_before:
         arguments = stage("before", o.before, from_before)
         s.add(
             "            for i in range(m):",
-            "                " + _call([f"ahead[{k * chunk} + i]" for k in range(len(from_before))], "before", arguments),
+            "                " + call_of([f"ahead[{k * chunk} + i]" for k in range(len(from_before))], "before", arguments),
         )
     next_names = [f"{x}_next" for x in plan.states]
     arguments = stage("carried", o.carried, [*plan.next, *from_carried], plan.states)
     s.add("            for i in range(m):")
     s.add(*(f"                seen[{k * chunk} + i] = {x}" for k, x in enumerate(plan.states)))
     kept = [f"seen[{(k + len(plan.states)) * chunk} + i]" for k in range(len(from_carried))]
-    s.add("                " + _call([*next_names, *kept], "carried", arguments))
+    s.add("                " + call_of([*next_names, *kept], "carried", arguments))
     s.add(*(f"                {x} = {y}" for x, y in zip(plan.states, next_names, strict=True)))
     if outputs_behind:
         arguments = stage("behind", o.behind, outputs_behind)
         made = [f"y{k}" for k in range(n_made)]
-        s.add("            for i in range(m):", "                " + _call(made, "behind", arguments))
+        s.add("            for i in range(m):", "                " + call_of(made, "behind", arguments))
         s.add(*(f"                made[{k * chunk} + i] {'=' if k < r.n_written else '+='} y{k}" for k in range(n_made)))
         if r.n_written:
             s.add(
@@ -456,117 +447,6 @@ def scalar_kernel(r: Recurrence, chunk: int = CHUNK) -> Kernel:
         if r.after is None:
             s.add(f"        for k in range({plan.n_sums}):", f"            sums[k, b] = made[({r.n_written} + k) * {chunk}]")
         else:
-            s.add("        " + _call([f"sums[{k}, b]" for k in range(plan.n_returned)], "after", [*plan.parameters, *names]))
-    plan.tail()
-    return s.kernel(r.name)
-
-
-def lane_kernel(r: Recurrence, lanes: int) -> Kernel:
-    """Generate the loop for blocks of members that share a time axis, all of one time in lanes.
-
-    Parameters
-    ----------
-    r : Recurrence
-        What to compute.
-    lanes : int
-        Members of one block.
-
-    Returns
-    -------
-    Kernel
-        The same signature and results as `scalar_kernel`.
-    """
-    plan = _Plan(r)
-    s, c, o = plan.source, plan.code, plan.sorted
-    instructions = [*o.before, *o.carried, *o.behind]
-    order = {i.target: k for k, i in enumerate(c.instructions)}
-    instructions.sort(key=lambda i: order[i.target])
-    outputs = [*plan.next, *plan.written, *plan.summed]
-    place = {name: f"given[{k * lanes} + i]" for k, (_, _, name) in enumerate(plan.columns)}
-    place |= {name: f"now[{k * lanes} + i]" for k, name in enumerate(plan.states)}
-    held = plan.held_used(instructions, outputs)
-    place |= {name: f"fixed[{k * lanes} + i]" for k, name in enumerate(held)}
-    used = _used(instructions, outputs)
-    made_here = {i.target for i in instructions}
-    inputs = [name for name in used if name not in made_here and name in place]
-    s.function("whole", inputs, instructions, outputs)
-    n_next, n_out = plan.n_carried, len(outputs)
-    offset = n_next + r.n_written
-    time = "n - 1 - start - step" if r.reverse else "start + step"
-    plan.head()
-    s.add(f"    blocks = (members + {lanes - 1}) // {lanes}")
-    s.add(f"    window = np.zeros(({SLAB}, {max(1, len(plan.columns)) * lanes}))")
-    s.add(*([f"    seen = np.zeros(({SLAB}, {n_next * lanes}))"] if r.keep == 1 else []))
-    s.add(*([f"    out = np.zeros(({SLAB}, {r.n_written * lanes}))"] if r.n_written else []))
-    s.add(f"    fixed_of = np.zeros((blocks, {max(1, len(held)) * lanes}))")
-    s.add(f"    now_of = np.zeros((blocks, {n_next * lanes}))")
-    s.add(f"    made_of = np.zeros((blocks, {n_out * lanes}))")
-    s.add("    for block in range(blocks):", f"        first = block * {lanes}", f"        count = min({lanes}, members - first)")
-    s.add("        fixed, now = fixed_of[block], now_of[block]")
-    s.add(f"        for i in range({lanes}):")
-    s.add("            b = first + min(i, count - 1)")  # idle lanes repeat the last member: no NaN slow path
-    for k, p in enumerate(plan.parameters):
-        s.add(f"            {p} = parameter[{k}, b]")
-    if plan.numbers:
-        s.add("            " + _call(plan.numbers, "constants", plan.parameters))
-    if plan.more:
-        s.add("            " + _call(plan.more, "more_constants", plan.numbers))
-    s.add(*(f"            fixed[{k * lanes} + i] = {name}" for k, name in enumerate(held)))
-    s.add(*(f"            now[{k * lanes} + i] = initial[{k}, b]" for k in range(n_next)))
-    # All blocks run a slab before any runs the next: blocks are neighbours in memory, times of many members lie far apart.
-    s.add(f"    for turn in range((n + {SLAB - 1}) // {SLAB} * blocks):")
-    s.add(f"        start, block = turn // blocks * {SLAB}, turn % blocks")
-    s.add(f"        m = min({SLAB}, n - start)", f"        first = block * {lanes}", f"        count = min({lanes}, members - first)")
-    s.add("        fixed, now, made = fixed_of[block], now_of[block], made_of[block]")
-    for role, k, j, length in _runs(plan.columns):
-        s.add(f"        for k in range({length}):", f"            place = ({k} + k) * {lanes}")
-        s.add(f"            if {role}.shape[2] == 1:", "                for step in range(m):")
-        s.add(f"                    value = {role}[{j} + k, {time}, 0]", f"                    for i in range({lanes}):")
-        s.add("                        window[step, place + i] = value")
-        for condition, lane in ((f"elif count == {lanes}", "i"), ("else", "min(i, count - 1)")):
-            s.add(f"            {condition}:", "                for step in range(m):", f"                    t = {time}")
-            s.add(f"                    for i in range({lanes}):")
-            s.add(f"                        window[step, place + i] = {role}[{j} + k, t, first + {lane}]")
-    if r.keep > 1:
-        s.add(f"        if start % {r.keep} == 0:", f"            for k in range({n_next}):", "                for i in range(count):")
-        s.add(f"                    states[k, start // {r.keep}, first + i] = now[k * {lanes} + i]")
-    s.add("        for step in range(m):", "            given = window[step]")
-    if r.keep == 1:
-        s.add("            kept = seen[step]", f"            for i in range({n_next * lanes}):", "                kept[i] = now[i]")
-    s.add(f"            for i in range({lanes}):")
-    names = [f"y{k}" for k in range(n_out)]
-    s.add("                " + _call(names, "whole", [place[name] for name in inputs]))
-    s.add(*(f"                made[{k * lanes} + i] {'=' if k < offset else '+='} y{k}" for k in range(n_out)))
-    s.add(f"            for i in range({n_next * lanes}):", "                now[i] = made[i]")
-    if r.n_written:
-        s.add("            put = out[step]", f"            for i in range({r.n_written * lanes}):")
-        s.add(f"                put[i] = made[{n_next * lanes} + i]")
-    stored = [("states", "seen", n_next)] if r.keep == 1 else []
-    for array, buffer, rows in [*stored, *([("written", "out", r.n_written)] if r.n_written else [])]:
-        s.add(f"        for k in range({rows}):", f"            place = k * {lanes}")
-        for condition, turns in ((f"if count == {lanes}", lanes), ("else", "count")):
-            s.add(f"            {condition}:", "                for step in range(m):", f"                    t = {time}")
-            s.add(f"                    for i in range({turns}):")
-            s.add(f"                        {array}[k, t, first + i] = {buffer}[step, place + i]")
-    s.add("    for block in range(blocks):", f"        first = block * {lanes}")
-    s.add("        now, made = now_of[block], made_of[block]")
-    s.add(f"        for i in range(min({lanes}, members - first)):", "            pass")
-    if r.keep:
-        s.add(*(f"            states[{k}, states.shape[1] - 1, first + i] = now[{k * lanes} + i]" for k in range(n_next)))
-    s.add(*(f"            last[{k}, first + i] = now[{k * lanes} + i]" for k in range(n_next)))
-    if plan.summed and r.after is None:
-        s.add(*(f"            sums[{k}, first + i] = made[{(offset + k) * lanes} + i]" for k in range(plan.n_sums)))
-    elif r.after is not None and plan.n_sums:
-        s.add(
-            "            "
-            + _call(
-                [f"sums[{k}, first + i]" for k in range(plan.n_returned)],
-                "after",
-                [
-                    *(f"parameter[{k}, first + i]" for k in range(len(plan.parameters))),
-                    *(f"made[{(offset + k) * lanes} + i]" for k in range(plan.n_sums)),
-                ],
-            )
-        )
+            s.add("        " + call_of([f"sums[{k}, b]" for k in range(plan.n_returned)], "after", [*plan.parameters, *names]))
     plan.tail()
     return s.kernel(r.name)

@@ -47,7 +47,7 @@ def calibrate(
     starts : int
         Starts of the search for modes.
     draws, tune, chains, cores : int
-        Of the No-U-Turn sampler, for each chain.
+        Of the No-U-Turn sampler, for each chain; cores that chains leave free run blocks of sites (see `lsm_bayes.inference.Density`).
     seed : int
         Seed of everything.
     target_accept : float
@@ -74,7 +74,7 @@ def calibrate(
     KeyboardInterrupt
         When the search for modes was interrupted; what it has finished is kept for `resume`.
     """
-    density = as_density(model)
+    density = as_density(model, site_threads=cores // chains)
     path = Path(store) if store is not None else None
     modes = find_modes(
         density,

@@ -16,7 +16,8 @@ from pytensor.graph.traversal import ancestors
 
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.graphs import Graph, SplitStep, cotangents, split, tangents, trace
-from lsm_bayes.kernels import Kernel, Recurrence, lane_kernel, scalar_kernel
+from lsm_bayes.kernels import Kernel, Recurrence, scalar_kernel
+from lsm_bayes.lanes import lane_kernel
 
 
 def symbols(prefix: str, n: int) -> list[Variable]:
@@ -206,22 +207,22 @@ class Program:
         return hashlib.sha256(f"{self.forward(0).key}{len(self.forcing_names)}".encode()).hexdigest()
 
     @cache  # noqa: B019  programs live as long as the process
-    def forward(self, lanes: int, keep: int = 1) -> Kernel:
+    def forward(self, lanes: int, keep: int = 1, threads: int = 1) -> Kernel:
         """Kernel of the trajectory."""
         r = Recurrence("forward", self.step.constants, self.step.body, len(self.fluxes), keep=keep)
-        return lane_kernel(r, lanes) if lanes else scalar_kernel(r)
+        return lane_kernel(r, lanes, threads) if lanes else scalar_kernel(r)
 
     @cache  # noqa: B019
-    def adjoint(self, lanes: int, flux_bar: bool, state_bar: bool, column_bar: bool) -> Kernel:
+    def adjoint(self, lanes: int, flux_bar: bool, state_bar: bool, column_bar: bool, threads: int = 1) -> Kernel:
         """Kernel of the adjoint."""
         r = adjoint_recurrence(self.step, len(self.fluxes), flux_bar=flux_bar, state_bar=state_bar, column_bar=column_bar)
-        return lane_kernel(r, lanes) if lanes else scalar_kernel(r)
+        return lane_kernel(r, lanes, threads) if lanes else scalar_kernel(r)
 
     @cache  # noqa: B019
-    def tangent(self, lanes: int, column_dot: bool) -> Kernel:
+    def tangent(self, lanes: int, column_dot: bool, threads: int = 1) -> Kernel:
         """Kernel of the tangent."""
         r = tangent_recurrence(self.step, len(self.fluxes), column_dot=column_dot)
-        return lane_kernel(r, lanes) if lanes else scalar_kernel(r)
+        return lane_kernel(r, lanes, threads) if lanes else scalar_kernel(r)
 
     def columns(self, forcing: Mapping[str, Any]) -> Any:
         """Compute what depends on the forcing alone.

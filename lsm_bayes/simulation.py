@@ -14,7 +14,8 @@ from pytensor.graph.basic import Variable
 
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.forcing import Forcing, forcing_arrays, merged
-from lsm_bayes.kernels import CHUNK, lanes_for
+from lsm_bayes.kernels import CHUNK
+from lsm_bayes.lanes import lanes_for
 from lsm_bayes.nested import NestedProgram, nested_program
 from lsm_bayes.programs import Program, program
 from lsm_bayes.trajectory import Trajectory, columns_of

@@ -16,7 +16,7 @@ from pytensor.compile.mode import Mode
 from pytensor.gradient import pushforward
 
 from lsm_bayes.declare import ProcessModel
-from lsm_bayes.kernels import WIDTHS
+from lsm_bayes.lanes import WIDTHS
 from lsm_bayes.nested import nested_program
 from lsm_bayes.oracles import differences, extrapolated_derivative, inside, plausible_forcing, scan_gradient
 from lsm_bayes.programs import program

@@ -44,7 +44,7 @@ def _numba_kernel(op: KernelOp, node: Apply, **_: Any) -> tuple[Callable[..., An
     kernel = op.kernel()
     function = compile_numba_function_src(kernel.text, kernel.name, {**kernel.scope})
     single = len(node.outputs) == 1
-    inner = numba_njit(function, fastmath=FASTMATH, error_model="numpy")
+    inner = numba_njit(function, fastmath=FASTMATH, error_model="numpy", parallel=kernel.parallel)
     if not single:
         return inner, kernel.key
     # PyTensor passes the value itself, not a tuple, where there is one output.
@@ -65,10 +65,12 @@ class Trajectory(KernelOp):
     program : Program or NestedProgram
         Model, fluxes and folded forcing.
     lanes : int
-        Members of one block of SIMD lanes (`kernels.lanes_for`); 0 for one after the other.
+        Members of one block of SIMD lanes (`lsm_bayes.lanes.lanes_for`); 0 for one after the other.
     keep : int
         States are returned at every ``keep``-th step and the last. More than 1 bounds memory: the adjoint then runs the
         trajectory between kept states again.
+    threads : int
+        Among which blocks of lanes are shared out.
     forcing_gradient : bool
         Whether gradients flow to the forcing columns.
 
@@ -79,13 +81,16 @@ class Trajectory(KernelOp):
     (n_flux, time, members) and fast fluxes.
     """
 
-    __props__ = ("key", "lanes", "keep", "forcing_gradient")
+    __props__ = ("key", "lanes", "keep", "threads", "forcing_gradient")
 
-    def __init__(self, program: Program | NestedProgram, *, lanes: int = 0, keep: int = 1, forcing_gradient: bool = False) -> None:
+    def __init__(
+        self, program: Program | NestedProgram, *, lanes: int = 0, keep: int = 1, threads: int = 1, forcing_gradient: bool = False
+    ) -> None:
         self.program = program
         self.key = program.key
         self.lanes = lanes
         self.keep = keep
+        self.threads = threads
         self.forcing_gradient = forcing_gradient
 
     @property
@@ -97,7 +102,7 @@ class Trajectory(KernelOp):
         """Return the forward kernel."""
         if isinstance(self.program, NestedProgram):
             return nested.forward(self.program)
-        return entries.forward(self.program, self.lanes, self.keep)
+        return entries.forward(self.program, self.lanes, self.keep, self.threads)
 
     def make_node(self, parameter: Any, initial: Any, *columns: Any) -> Apply:
         """Apply to symbolic inputs."""
@@ -191,7 +196,7 @@ class TrajectoryVJP(KernelOp):
         flags = {"flux_bar": self.flux_bar, "state_bar": self.state_bar, "column_bar": t.forcing_gradient}
         if isinstance(t.program, NestedProgram):
             return nested.adjoint(t.program, **flags)
-        return entries.adjoint(t.program, t.lanes, t.keep, **flags)
+        return entries.adjoint(t.program, t.lanes, t.keep, t.threads, **flags)
 
     def make_node(self, *inputs: Any) -> Apply:
         """Apply to symbolic inputs."""
@@ -232,7 +237,7 @@ class TrajectoryJVP(KernelOp):
         t = self.trajectory
         if isinstance(t.program, NestedProgram):
             return nested.tangent(t.program, column_dot=self.column_dot)
-        return entries.tangent(t.program, t.lanes, column_dot=self.column_dot)
+        return entries.tangent(t.program, t.lanes, t.threads, column_dot=self.column_dot)
 
     def make_node(self, *inputs: Any) -> Apply:
         """Apply to symbolic inputs."""

@@ -2,6 +2,7 @@ import re
 from functools import partial
 from typing import Any
 
+import numba
 import numpy as np
 import pytensor.tensor as pt
 import pytest
@@ -10,7 +11,8 @@ from small_models import TWO_POOLS, Fluxes, two_pools
 
 from lsm_bayes import entries
 from lsm_bayes.graphs import Graph, cotangents, listing, split, trace
-from lsm_bayes.kernels import CHUNK, WIDTHS, Recurrence, lane_kernel, lanes_for, scalar_kernel
+from lsm_bayes.kernels import CHUNK, Recurrence, scalar_kernel
+from lsm_bayes.lanes import WIDTHS, lane_kernel, lanes_for
 from lsm_bayes.programs import program
 
 FOLDED = (("step_length", 1.0),)
@@ -67,6 +69,17 @@ def test_lanes_are_vectorised(forward: Any, members: Any, width: int) -> None:
     run(p, x, forward["program"].columns(weather(3)), 3, width)
     text = "".join(run.inspect_llvm().values())
     assert re.search(r"fdiv \w*\s*\w*\s*\w*\s*<\d+ x double>", text), "the loop over members is not in SIMD lanes"
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core")
+@pytest.mark.parametrize("keep", [1, CHUNK])
+def test_threads_share_out_the_blocks(forward: Any, members: Any, keep: int) -> None:
+    numba.get_num_threads()  # starts them
+    (p, x), forcing = members, weather(2 * CHUNK)
+    columns = forward["program"].columns(forcing)
+    alone, shared = (forward["program"].forward(8, keep, threads).compiled()(p, x, columns, 2 * CHUNK, 33) for threads in (1, 2))
+    for one, other in zip(alone, shared, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_few_members_run_alone_some_in_a_narrow_block_many_in_wide_ones() -> None:

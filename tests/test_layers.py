@@ -16,6 +16,7 @@ ORDER = (
     {"vocabulary", "lane_math", "leaps", "signature"},
     {"graphs", "datasets"},
     {"declare", "kernels"},
+    {"lanes"},
     {"programs", "disturbance", "forcing_bias", "process_noise"},
     {"nested", "entries"},
     {"trajectory", "forcing"},

@@ -13,7 +13,8 @@ import small_models
 from pytensor.gradient import pushforward
 from small_models import TWO_POOLS, two_pools
 
-from lsm_bayes.kernels import CHUNK, WIDTHS
+from lsm_bayes.kernels import CHUNK
+from lsm_bayes.lanes import WIDTHS
 from lsm_bayes.oracles import differences, extrapolated_derivative
 from lsm_bayes.programs import program
 from lsm_bayes.trajectory import Trajectory, columns_of

@@ -73,7 +73,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from lsm_bayes.inference import Density
 
     print(_fitted(model))
-    density = Density(model)
+    density = Density(model, site_threads=arguments.cores // arguments.chains)
     if not _agreed(density, arguments):
         print("nothing was run")
         return 0

@@ -101,11 +101,13 @@ def value_shapes(model: pm.Model) -> dict[str, tuple[int, ...]]:
     return {n: tuple(int(k) for k in shape if k is not None) for n, shape in found.items()}
 
 
-def _flat_graph(logp: Variable, inputs: list[Variable], shapes: dict[str, tuple[int, ...]]) -> FunctionGraph:
+def _flat_graph(logp: Variable, inputs: list[Variable], shapes: dict[str, tuple[int, ...]], threads: int = 1) -> FunctionGraph:
     inner = FunctionGraph(inputs, [logp], clone=False)
     rewrite_graph(inner, include=("canonicalize", "stabilize"))
     rewrite_graph(inner, include=("merge",))
     merge_runs(inner)
+    if threads > 1:
+        _share_out(inner, threads)
     gradients = pt.grad(inner.outputs[0], inner.inputs, disconnected_inputs="ignore")
     gradient = pt.concatenate([pt.as_tensor(g, allow_xtensor_conversion=True).ravel() for g in gradients])
     sizes = [int(np.prod(shape, dtype=int)) for shape in shapes.values()]
@@ -157,6 +159,36 @@ def merge_runs(graph: FunctionGraph) -> None:
     graph.replace_all(pairs)
 
 
+def _share_out(graph: FunctionGraph, threads: int) -> None:
+    """Let process model runs of more than one block of lanes use several threads, in place."""
+    for node in graph.toposort():
+        if isinstance(op := node.op, Trajectory) and op.lanes and node.inputs[0].type.shape[1] > op.lanes:
+            shared = Trajectory(op.program, lanes=op.lanes, keep=op.keep, threads=threads, forcing_gradient=op.forcing_gradient)
+            graph.replace_all(list(zip(node.outputs, shared(*node.inputs, return_list=True), strict=True)))
+
+
+def usable_threads(wanted: int) -> int:
+    """Say how many threads a density may use here.
+
+    Parameters
+    ----------
+    wanted : int
+        How many are asked for.
+
+    Returns
+    -------
+    int
+        No more than there are cores; 1 where Numba has no threads that several chains may use at a time (its layer is "workqueue").
+    """
+    if wanted <= 1:
+        return 1
+    threads = min(wanted, numba.get_num_threads())  # starts them, too: what is loaded from the cache does not
+    if numba.threading_layer() == "workqueue":
+        warnings.warn("Numba finds neither OpenMP nor TBB, so the sites run in one thread; install tbb to use more", stacklevel=3)
+        return 1
+    return threads
+
+
 def _all_equal(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
     return all(np.allclose(a, b, rtol=1e-10, atol=0.0, equal_nan=False) for a, b in zip(first, second, strict=True))
 
@@ -168,17 +200,18 @@ def _cfunc(written: Written) -> Any:
     return numba.cfunc(LOGP, cache=written.key is not None, error_model="numpy")(function)
 
 
-def _written(model: pm.Model, shapes: dict[str, tuple[int, ...]]) -> tuple[Written, Any]:
+def _written(model: pm.Model, shapes: dict[str, tuple[int, ...]], threads: int) -> tuple[Written, Any]:
     """Text and compiled function, from an earlier process if it had the same model."""
     with _QUICK():
         logp, inputs = _log_density(model, shapes)
         known = signature([logp], inputs)
+        known = f"{known}-{threads}" if known is not None and threads > 1 else known
         if known is not None and (kept := stored.load(known)) is not None:
             try:
                 return kept, _cfunc(kept)
             except (NumbaError, NameError):
                 pass  # Numba's cache was emptied: the text alone lacks the functions that it calls
-        written = write_density(_flat_graph(logp, inputs, shapes))
+        written = write_density(_flat_graph(logp, inputs, shapes, threads))
     function = _cfunc(written)
     if known is not None:
         stored.save(known, written)
@@ -214,13 +247,15 @@ class Call:
         return (float(value[0]), gradient) if code == 0 else (np.nan, np.full(self._dimension, np.nan))
 
 
-def compile_model(model: pm.Model) -> CompiledPyMCModel:
+def compile_model(model: pm.Model, threads: int = 1) -> CompiledPyMCModel:
     """Compile a model for nutpie.
 
     Parameters
     ----------
     model : pymc.Model
         Any model whose free variables are continuous.
+    threads : int
+        Among which blocks of sites are shared out, from `usable_threads`.
 
     Returns
     -------
@@ -229,7 +264,7 @@ def compile_model(model: pm.Model) -> CompiledPyMCModel:
     """
     shapes = value_shapes(model)
     try:
-        written, function = _written(model, shapes)
+        written, function = _written(model, shapes, threads)
     except Unwritable as reason:
         warnings.warn(f"the log-density is compiled operation by operation, which takes minutes for a calibration: {reason}", stacklevel=2)
         # An empty var_names keeps deterministics out of the sampler's loop: they are evaluated once, for the draws that are kept.

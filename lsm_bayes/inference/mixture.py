@@ -132,7 +132,7 @@ def sample_mixture(
         If interrupted before every chain of the first round had a draw; rounds stay on disk when there is a store.
     """
     _check(draws, chains, least_weight, rounds, store, resume)
-    density, began = as_density(model), time.perf_counter()
+    density, began = as_density(model, site_threads=cores // chains), time.perf_counter()
     target = Path(store) if store is not None else None
     folder = _rounds_folder(target) if target else None
     if target and resume and target.exists() and not (folder and folder.exists()):

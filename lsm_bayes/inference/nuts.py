@@ -67,7 +67,8 @@ def sample(
         ``low_rank``, ``diagonal``: nutpie's adaptation. ``laplace``: low-rank adaptation in coordinates whitened with the Laplace
         approximation at the chain's mode. ``pymc``: ``pm.sample`` with its own NUTS; not resumable.
     cores : int
-        Chains that run at a time.
+        Chains that run at a time. Where there are fewer chains, a model that is compiled here runs its sites in so many threads more (see
+        `Density`).
     max_treedepth : int
         Longest trajectory is 2**max_treedepth steps.
     progress : bool
@@ -95,7 +96,7 @@ def sample(
         If interrupted before every chain had a draw after tuning; blocks stay on disk.
     """
     _check(metric, draws, tune, chains, cores, store, resume)
-    density = as_density(model)
+    density = as_density(model, site_threads=cores // chains)
     store = Path(store) if store is not None else None
     if metric == "pymc":
         tree = _pymc_sample(density, draws, tune, chains, seed, target_accept, initial, cores, max_treedepth, progress)

@@ -1,12 +1,16 @@
 """The log-density as loops: equal to PyTensor's own function for every kind of operation, shared between data sets, with a way back."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
+from vsem_sites import build, towers
 
 from lsm_bayes.inference import Density
-from lsm_bayes.inference.compiled import compile_model, flat_graph
+from lsm_bayes.inference.compiled import compile_model, flat_graph, usable_threads
 from lsm_bayes.inference.loops import write_density
 from lsm_bayes.inference.views import Unwritable
 
@@ -109,3 +113,22 @@ def test_outside_the_domain_is_not_finite() -> None:
     density = Density(model)
     assert density(np.array([-1.0, 2.0]))[0] == -np.inf
     assert density.failures == 1
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core")
+def test_sites_in_threads_give_the_same_density() -> None:
+    model = build(towers(sites=20, days=365))
+    one, two = Density(model), Density(model, site_threads=2)
+    assert two.site_threads == 2
+    position = one.prior_positions(1, np.random.default_rng(1))[0]
+    for a, b in zip(one(position), two(position), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    with ThreadPoolExecutor(4) as chains:  # as chains do
+        found = list(chains.map(lambda _: two(position)[0], range(40)))
+    assert set(found) == {two(position)[0]}
+
+
+def test_without_a_threading_layer_for_several_chains_sites_run_in_one_thread(monkeypatch) -> None:
+    monkeypatch.setattr("numba.threading_layer", lambda: "workqueue")
+    with pytest.warns(UserWarning, match="neither OpenMP nor TBB"):
+        assert usable_threads(2) == 1

@@ -13,8 +13,8 @@ import pytest
 import xarray as xr
 
 from lsm_bayes.declare import ProcessModel
-from lsm_bayes.kernels import lanes_for
 from lsm_bayes.land import dalec_990, get
+from lsm_bayes.lanes import lanes_for
 from lsm_bayes.processes import field_capacity_stress, plant_available_water, water_use
 from lsm_bayes.programs import Program, program
 from lsm_bayes.trajectory import Trajectory, columns_of
