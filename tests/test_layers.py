@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # From a declaration to its trajectory.
-SIMULATION = ("graphs", "lane_math", "declare", "kernels", "programs", "nested", "entries", "trajectory", "forcing", "simulation")
+SIMULATION = ("graphs", "lane_math", "declare", "kernels", "lanes", "programs", "nested", "entries", "trajectory", "forcing", "simulation")
 # From the bottom up: a part may import what stands before it, and itself.
 ORDER = (
     {"vocabulary", "lane_math", "leaps", "signature"},
