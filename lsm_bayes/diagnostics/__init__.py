@@ -2,6 +2,7 @@
 
 from lsm_bayes.diagnostics.budget import annual_budget
 from lsm_bayes.diagnostics.climatology import climatology
+from lsm_bayes.diagnostics.combinations import combinations
 from lsm_bayes.diagnostics.confounding import confounding
 from lsm_bayes.diagnostics.gates import Gate, Gates, check
 from lsm_bayes.diagnostics.identifiability import condition, correlated_share, shrinkage, strongest_pairs
@@ -21,6 +22,7 @@ __all__ = [
     "autocorrelation",
     "check",
     "climatology",
+    "combinations",
     "condition",
     "confounding",
     "correlated_share",

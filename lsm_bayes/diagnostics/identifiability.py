@@ -95,7 +95,7 @@ def strongest_pairs(tree: xr.DataTree, number: int = 10) -> pd.DataFrame:
     names = list(draws)
     if len(names) < 2:
         return pd.DataFrame(columns=["first", "second", "correlation", "rank_correlation"])
-    data = _matrix(draws, model_card(tree))
+    data = on_their_scales(draws, model_card(tree))
     linear = np.atleast_2d(np.corrcoef(data))
     rank = np.atleast_2d(np.corrcoef(data.argsort(axis=1).argsort(axis=1)))
     i, j = np.triu_indices(len(names), k=1)
@@ -138,7 +138,7 @@ def condition(tree: xr.DataTree) -> Condition:
         NaN when there are fewer than five draws a parameter, because sampling noise would decide.
     """
     draws = parameter_draws(tree)
-    data = _matrix(draws, model_card(tree)) if draws else np.zeros((0, 0))
+    data = on_their_scales(draws, model_card(tree)) if draws else np.zeros((0, 0))
     n, size = data.shape
     if n < 2 or size < 5 * n:
         return Condition(np.nan, np.nan, n, size)
@@ -185,7 +185,21 @@ def correlated_share(stream: Stream, site: int) -> dict[str, float]:
     return {"error": whole / total, "correlated": correlated / total, "phi": min(second / first, 1.0) if first > 0 and second > 0 else 0.0}
 
 
-def _matrix(draws: dict[str, np.ndarray], card: dict[str, Any]) -> np.ndarray:
+def on_their_scales(draws: dict[str, np.ndarray], card: dict[str, Any]) -> np.ndarray:
+    """Stack draws, those of rates and pools as logarithms.
+
+    Parameters
+    ----------
+    draws : dict
+        Label to draws, from `parameter_draws`.
+    card : dict
+        The model card.
+
+    Returns
+    -------
+    numpy.ndarray
+        (parameter, draw), chains behind each other.
+    """
     entries = card.get("parameters", {})
     return np.stack([_on(v, scale_of(entries.get(variable_of(k), {}))).ravel() for k, v in draws.items()])
 

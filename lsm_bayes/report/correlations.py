@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.ticker import MaxNLocator
 
+from lsm_bayes.diagnostics.combinations import combinations
 from lsm_bayes.diagnostics.confounding import SERIOUS, confounding
 from lsm_bayes.diagnostics.identifiability import parameter_draws, strongest_pairs
 from lsm_bayes.diagnostics.result import model_card, scale_of, variable_of
@@ -40,7 +41,17 @@ def correlations(tree: xr.DataTree) -> Section:
     table: Block = Table(
         "Pearson with rates and pools on the log scale, Spearman of the ranks", ("First", "Second", "Pearson", "Spearman"), rows
     )
-    return Section("correlations", "Strongest correlations", [Figures(figures), table, *_confounded(tree)])
+    return Section("correlations", "Strongest correlations", [Figures(figures), table, *_combined(tree), *_confounded(tree)])
+
+
+def _combined(tree: xr.DataTree) -> list[Block]:
+    """Say which combinations the data know better than their parameters."""
+    rows = [(str(c).partition(" is known to")[0], number(c.sd), number(c.gain)) for c in combinations(tree)]
+    caption = (
+        "Combinations that the data know better than the parameters in them; sd is that of the logarithm for products, and gain how many"
+        " times greater it would be if the parameters were as uncertain, but independent"
+    )
+    return [Table(caption, ("Combination", "Sd", "Gain"), rows)] if rows else []
 
 
 def _confounded(tree: xr.DataTree) -> list[Block]:
