@@ -1,6 +1,6 @@
 """Prediction at sites that were not calibrated, from the hierarchy of those that were."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -32,6 +32,7 @@ from lsm_bayes.simulation import simulate
 from lsm_bayes.vocabulary import quantity
 
 CANDIDATES = 8  # of which one is taken by the constraints of the prior
+ROUNDS = 10  # in which more candidates are drawn while the constraints allow none
 
 
 def predict_new_sites(
@@ -152,18 +153,28 @@ def _parameters(c: Calibration, new: Calibration, flat: xr.Dataset, rng: np.rand
     evaluate = pytensor.function([z], wanted, mode=COMPILED)
     weigh = pytensor.function([z], sum(pt.sum(v) for v in built.potentials), mode=COMPILED) if built.potentials else None
     members = Members(c, new, flat, names)
+
+    def drawn(k: int) -> np.ndarray:
+        return members.draw(k, rng) if new.groups.several else members.draw(k, rng)[:, 0]
+
     found = {str(v.name): np.empty((flat.sizes["sample"], len(new.records))) for v in wanted}
     for k in range(flat.sizes["sample"]):
-        tries = [members.draw(k, rng) for _ in range(CANDIDATES if weigh is not None else 1)]
-        tries = tries if new.groups.several else [t[:, 0] for t in tries]
-        best = tries[0]
-        if weigh is not None:
-            logs = np.array([float(weigh(t)) for t in tries])
-            logs = np.where(np.isfinite(logs), logs, -1e300)
-            best = tries[rng.choice(len(tries), p=np.exp(logs - np.logaddexp.reduce(logs)))]
-        for v, value in zip(wanted, evaluate(best), strict=True):
+        for v, value in zip(wanted, evaluate(_candidate(partial(drawn, k), weigh, rng)), strict=True):
             found[str(v.name)][k] = value
     return found
+
+
+def _candidate(draw: Callable[[], np.ndarray], weigh: Callable[[np.ndarray], float] | None, rng: np.random.Generator) -> np.ndarray:
+    """One of several draws, by the weight that the constraints give them; more are drawn while the constraints allow none."""
+    if weigh is None:
+        return draw()
+    for _ in range(ROUNDS):
+        tries = [draw() for _ in range(CANDIDATES)]
+        logs = np.array([float(weigh(t)) for t in tries])
+        if (allowed := np.isfinite(logs)).any():
+            weights = np.where(allowed, np.exp(logs - logs[allowed].max()), 0.0)
+            return tries[rng.choice(len(tries), p=weights / weights.sum())]
+    return tries[0]
 
 
 def _stream(

@@ -1,13 +1,13 @@
-"""DALEC-CDEA at the forests and grasslands of FLUXNET2015 together: physiology by plant functional type, phenology and pools by site."""
+"""DALEC-CDEA at the forests and grasslands of FLUXNET2015 together: physiology by plant functional type, dates and pools by site."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pymc as pm
 import xarray as xr
-from lsm_bayes.models.dalec_pft_hierarchical.model import CONSTRAINT_WIDTH, INITIAL, POOLING, first_years
+from lsm_bayes.models.dalec_pft_hierarchical.model import CONSTRAINT_WIDTH, INITIAL, first_years
 
-from lsm_bayes.calibration import Pooling, Stream, build_model, date_prior, partial
+from lsm_bayes.calibration import Pooling, Stream, build_model, complete, date_prior, none, partial
 from lsm_bayes.calibration.phenology import observed_turning_days
 from lsm_bayes.errors import ErrorModel, Scale
 from lsm_bayes.land import get
@@ -17,10 +17,27 @@ FEWEST_DAYS = 200  # with observed NEE, in a year that counts
 # Harvest is not in the model, and savannas and wetlands are not what it was made for.
 TYPES = ("DBF", "EBF", "ENF", "GRA", "MF")
 FORCING = ("air_temperature_min", "air_temperature_max", "shortwave_down", "co2")
-# Sites of one type differ by more than types do, and what each site's own data settle is sampled centred (`choose_centring`).
-SETTLED = ("f_auto", "canopy_efficiency", "labile_release_period", "leaf_fall_period")
-POOLED: dict[str, Pooling] = POOLING | {
-    name: partial("site", within="pft", spread=1.0, centred=name in SETTLED) for name, choice in POOLING.items() if choice.kind == "partial"
+BY_TYPE = (
+    "f_foliage",
+    "f_roots",
+    "f_labile",
+    "leaf_lifespan",
+    "leaf_mass_area",
+    "labile_release_period",
+    "leaf_fall_period",
+    "root_turnover",
+    "wood_turnover",
+    "decomposition_rate",
+    "litter_mineralisation",
+    "soil_mineralisation",
+)
+# What sets the size of fluxes differs between sites of a type, and each site's own data settle it: sampled centred (`choose_centring`).
+# With all parameters by site the posterior has 1,093 dimensions and a mode for every combination of odd seasons.
+POOLED: dict[str, Pooling] = {
+    "temperature_exponent": complete(),
+    **{name: none("pft") for name in BY_TYPE},
+    **{name: partial("site", within="pft", spread=1.0, centred=True) for name in ("canopy_efficiency", "f_auto")},
+    **{name: none("site") for name in ("leaf_onset_day", "leaf_fall_day")},
 }
 # Weekly means: with the AR(1) of daily values, as slow as the data ask for, the season would be that of the error. No slow discrepancy: its
 # monthly knots would be more coordinates than all parameters of all sites together.

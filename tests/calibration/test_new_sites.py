@@ -10,7 +10,7 @@ from scipy import stats
 from towers import INITIAL, TOWERS, made_up_towers
 
 from lsm_bayes.calibration import Stream, build_model, none, partial, predict_new_sites
-from lsm_bayes.calibration.new_sites import _new_calibration
+from lsm_bayes.calibration.new_sites import _candidate, _new_calibration
 from lsm_bayes.calibration.predict import calibration_of
 from lsm_bayes.calibration.priors import value
 from lsm_bayes.calibration.records import records_of
@@ -136,3 +136,14 @@ def test_new_sites_are_in_the_coordinates_of_the_fitted_ones(alike: bool, own: b
     c = calibration_of(fitted)
     new = _new_calibration(c, records_of(c.process_model, data.isel(site=[2]), None, None, 0), {})
     assert bool(grouped(c)) == own and bool(grouped(new)) == own
+
+
+def test_candidates_are_taken_by_the_weight_of_the_constraints() -> None:
+    rng = np.random.default_rng(1)
+    with np.errstate(divide="ignore"):
+        found = [_candidate(lambda: rng.random(1), lambda z: float(np.log(z[0] > 0.9) - 1e4), rng)[0] for _ in range(200)]
+    assert np.mean(np.array(found) > 0.9) > 0.99  # 80 candidates that are all too small have a chance of 2 in 10,000
+    # All forbidden: a draw as it is.
+    assert _candidate(lambda: np.zeros(2), lambda z: -np.inf, rng).shape == (2,)
+    weighted = [_candidate(lambda: rng.integers(2, size=1), lambda z: float(z[0]) * np.log(3.0), rng)[0] for _ in range(2000)]
+    assert np.mean(weighted) == pytest.approx(0.73, abs=0.05)
