@@ -46,7 +46,7 @@ def validate(
     Parameters
     ----------
     data : xarray.Dataset
-        Daily data in the convention of the package.
+        Daily data in the convention of the package; or steps of any length with the variable ``step_length``, d.
     needed : iterable of str
         Forcing of the process model. What follows from the time axis or the coordinates is not looked for; without burned area
         there is no fire, without irrigation none.
@@ -99,8 +99,11 @@ def _check_axes(data: xr.Dataset) -> None:
     backward = steps <= np.timedelta64(0, "ns")
     if backward.any():
         raise ValueError(f"the time axis is not ascending or has a day twice, near {_day(time[np.argmax(backward)])}; sort it first")
-    if (steps < np.timedelta64(1, "D")).any():
-        raise ValueError("the data are sub-daily; aggregate them first with lsm_bayes.datasets.to_daily")
+    if "step_length" not in data and (steps < np.timedelta64(1, "D")).any():
+        raise ValueError(
+            "the data are sub-daily; aggregate them first with lsm_bayes.datasets.to_daily, or give the variable 'step_length' (d) for a "
+            "process model that takes steps of different length"
+        )
 
 
 def _day(time: np.datetime64) -> str:
@@ -108,6 +111,8 @@ def _day(time: np.datetime64) -> str:
 
 
 def _every_day(data: xr.Dataset) -> xr.Dataset:
+    if "step_length" in data:
+        return data
     time = data["time"].values
     full = np.arange(time[0], time[-1] + np.timedelta64(1, "D"), np.timedelta64(1, "D"))
     return data if len(full) == len(time) else data.reindex(time=full)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from lsm_bayes.datasets import ch_dav, forest_growth, tower_sets
+from lsm_bayes.datasets import ch_dav, forest_growth, sipnet_clim, tower_sets
 from lsm_bayes.datasets.sources import Source
 from lsm_bayes.vocabulary import unknown
 
@@ -57,6 +57,12 @@ _RECORDS = {
             "5 North American forests 1996-2017, daily carbon fluxes, annual increment of wood, no drivers",
             forest_growth.SOURCE,
             forest_growth.load,
+        ),
+        Record(
+            "sipnet-niwot",
+            "Niwot Ridge 1998-2005, forcing of SIPNET in steps of a day and a night, no observations",
+            sipnet_clim.SOURCE,
+            sipnet_clim.load,
         ),
     )
 }

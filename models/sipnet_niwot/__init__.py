@@ -1,0 +1,1 @@
+"""SIPNET at Niwot Ridge."""

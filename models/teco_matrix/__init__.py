@@ -1,0 +1,1 @@
+"""TECO in matrix form at a forest with plots."""
