@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from lsm_bayes.datasets import ch_dav, forest_growth, sipnet_clim, tower_sets
+from lsm_bayes.datasets import ch_dav, forest_growth, sipnet_clim, tower_moments, tower_sets
 from lsm_bayes.datasets.sources import Source
 from lsm_bayes.vocabulary import unknown
 
@@ -64,6 +64,12 @@ _RECORDS = {
             sipnet_clim.SOURCE,
             sipnet_clim.load,
         ),
+        Record(
+            "tower-moments",
+            "63 North American towers at overpasses of ECOSTRESS 2019-2023: energy balance as measured, weather, NDVI, soil moisture",
+            tower_moments.SOURCE,
+            tower_moments.load,
+        ),
     )
 }
 
@@ -97,7 +103,7 @@ def load(name: str, sites: Sites = None, start: str | None = None, end: str | No
     -------
     xarray.Dataset
         Daily data with dims ``(site, time)``, names and units of the vocabulary, NaN where missing, licence and citation in the
-        attributes.
+        attributes. ``tower-moments`` has the dim ``moment`` in place of ``time``.
 
     Raises
     ------
@@ -111,6 +117,8 @@ def load(name: str, sites: Sites = None, start: str | None = None, end: str | No
     if name not in _RECORDS:
         raise KeyError(unknown("data set", name, _RECORDS))
     data = _RECORDS[name].read(sites)
+    if "time" not in data.dims:
+        return _moments_between(data, name, start, end)
     whole = data["time"].values
     data = data.sel(time=slice(start, end))
     values = [v for v in data.data_vars if data[v].dtype.kind == "f" and "time" in data[v].dims and v != "co2"]
@@ -125,3 +133,15 @@ def load(name: str, sites: Sites = None, start: str | None = None, end: str | No
         data = data.isel(time=slice(first, None))
         last -= first
     return data if end is not None else data.isel(time=slice(None, last + 1))
+
+
+def _moments_between(data: xr.Dataset, name: str, start: str | None, end: str | None) -> xr.Dataset:
+    """Take the moments of a period, of data that are no regular series."""
+    if start is None and end is None:
+        return data
+    period = pd.Series(0, index=pd.DatetimeIndex(data["time"].values)).sort_index().loc[start:end].index
+    (dim,) = data["time"].dims
+    chosen = np.isin(data["time"].values, period.values)
+    if not chosen.any():
+        raise ValueError(f"data set {name!r} has no data from {start} to {end} at {', '.join(data['site'].values)}")
+    return data.isel({dim: chosen})

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pymc as pm
 import xarray as xr
-from lsm_bayes.models.dalec_pft_hierarchical.model import CONSTRAINT_WIDTH, INITIAL, first_years
+from lsm_bayes.models.dalec_pft_hierarchical.model import INITIAL, first_years
 
-from lsm_bayes.calibration import Pooling, Stream, build_model, complete, date_prior, none, partial
+from lsm_bayes.calibration import NearEquilibrium, Pooling, Stream, build_model, complete, date_prior, none, partial
 from lsm_bayes.calibration.phenology import observed_turning_days
 from lsm_bayes.errors import ErrorModel, Scale
 from lsm_bayes.land import get
@@ -17,28 +17,22 @@ FEWEST_DAYS = 200  # with observed NEE, in a year that counts
 # Harvest is not in the model, and savannas and wetlands are not what it was made for.
 TYPES = ("DBF", "EBF", "ENF", "GRA", "MF")
 FORCING = ("air_temperature_min", "air_temperature_max", "shortwave_down", "co2")
-BY_TYPE = (
-    "f_foliage",
-    "f_roots",
-    "f_labile",
-    "leaf_lifespan",
-    "leaf_mass_area",
-    "labile_release_period",
-    "leaf_fall_period",
-    "root_turnover",
-    "wood_turnover",
-    "decomposition_rate",
-    "litter_mineralisation",
-    "soil_mineralisation",
-)
-# What sets the size of fluxes differs between sites of a type, and each site's own data settle it: sampled centred (`choose_centring`).
-# With all parameters by site the posterior has 1,093 dimensions and a mode for every combination of odd seasons.
+# NEE and GPP hardly tell these from their priors (what is left of the prior variance is 0.77 to 1.00), or only in products with others.
+# With all parameters free, by site, the posterior has 1,093 dimensions and a mode for every combination of odd seasons.
+FIXED = ("f_foliage", "f_roots", "leaf_mass_area", "root_turnover", "wood_turnover", "decomposition_rate", "soil_mineralisation")
 POOLED: dict[str, Pooling] = {
     "temperature_exponent": complete(),
-    **{name: none("pft") for name in BY_TYPE},
-    **{name: partial("site", within="pft", spread=1.0, centred=True) for name in ("canopy_efficiency", "f_auto")},
+    **{
+        name: none("pft")
+        for name in ("canopy_efficiency", "leaf_lifespan", "labile_release_period", "leaf_fall_period", "litter_mineralisation")
+    },
+    # What sets leaf area and the share that is respired differs between sites of a type, and each site's own data settle it: sampled
+    # centred (`choose_centring`).
+    **{name: partial("site", within="pft", spread=1.0, centred=True) for name in ("f_labile", "f_auto")},
     **{name: none("site") for name in ("leaf_onset_day", "leaf_fall_day")},
 }
+# The soil may be far from equilibrium; roots, wood and litter of four years of NEE need not be.
+START = INITIAL | {pool: NearEquilibrium(0.05) for pool in ("root_carbon", "wood_carbon", "litter_carbon")}
 # Weekly means: with the AR(1) of daily values, as slow as the data ask for, the season would be that of the error. No slow discrepancy: its
 # monthly knots would be more coordinates than all parameters of all sites together.
 NEE = ErrorModel(discrepancy=None)
@@ -129,7 +123,7 @@ def build(
         [Stream("nee", "week", NEE), Stream("gpp", "month", GPP)],
         withheld_years=withheld_years,
         pooling=POOLED | dict(pooling or {}),
-        initial=INITIAL,
+        initial=START,
         priors={"leaf_onset_day": onset, "leaf_fall_day": fall},
-        constraints=CONSTRAINT_WIDTH,
+        fixed={name: table[name][1] for name in FIXED},
     )

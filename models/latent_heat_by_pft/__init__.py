@@ -1,0 +1,1 @@
+"""Latent heat at towers, by plant functional type and site."""
