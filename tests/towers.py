@@ -4,6 +4,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
 
@@ -122,3 +123,12 @@ def relative_gradient_error(density: Density, seed: int) -> float:
             slope = [(density(position + h * direction)[0] - density(position - h * direction)[0]) / (2 * h) for h in (2e-4, 1e-4)]
             worst = max(worst, abs((4 * slope[1] - slope[0]) / 3 - gradient @ direction) / np.linalg.norm(gradient * direction))
     return worst
+
+
+def prior_draws(model: pm.Model, draws: int) -> xr.DataTree:
+    """Give draws of the prior in place of a posterior: what a hierarchy makes of them is known."""
+    density = Density(model)
+    values = density.expand(density.prior_positions(draws, np.random.default_rng(1)))
+    dims = {n: ("chain", "draw", *(model.named_vars_to_dims.get(n) or [f"{n}_{k}" for k in range(v.ndim - 1)])) for n, v in values.items()}
+    coords = {k: list(v) for k, v in model.coords.items() if v} | {"chain": [0], "draw": np.arange(draws)}
+    return xr.DataTree.from_dict({"/posterior": xr.Dataset({n: (dims[n], v[None]) for n, v in values.items()}, coords=coords)})

@@ -5,13 +5,12 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 import xarray as xr
-from towers import INITIAL, TOWERS, made_up_towers
+from towers import INITIAL, TOWERS, made_up_towers, prior_draws
 
 from lsm_bayes.calibration import Stream, build_model, none, partial, predict, predict_new_sites
 from lsm_bayes.calibration.groups import Groups, types_of
 from lsm_bayes.calibration.hierarchy import add_coordinates
 from lsm_bayes.calibration.priors import value
-from lsm_bayes.inference import Density
 
 SITES = {"A": ("ENF", "2010", "2010"), "B": ("DBF", "2010", "2010"), "C": ("MF", "2010", "2010")}
 COVER = np.array([[1.0, 0.0], [0.0, 1.0], [0.3, 0.7]])
@@ -35,11 +34,7 @@ def model() -> pm.Model:
 
 @pytest.fixture(scope="module")
 def prior(model: pm.Model) -> xr.DataTree:
-    density = Density(model)
-    values = density.expand(density.prior_positions(200, np.random.default_rng(1)))
-    dims = {n: ("chain", "draw", *(model.named_vars_to_dims.get(n) or [f"{n}_{k}" for k in range(v.ndim - 1)])) for n, v in values.items()}
-    coords = {k: list(v) for k, v in model.coords.items() if v} | {"chain": [0], "draw": np.arange(200)}
-    return xr.DataTree.from_dict({"/posterior": xr.Dataset({n: (dims[n], v[None]) for n, v in values.items()}, coords=coords)})
+    return prior_draws(model, 200)
 
 
 def z_of(values: xr.DataArray, name: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytensor.tensor as pt
 import pytest
 import xarray as xr
 from scipy import stats
-from towers import INITIAL, TOWERS, made_up_towers
+from towers import INITIAL, TOWERS, made_up_towers, prior_draws
 
 from lsm_bayes.calibration import Stream, build_model, none, partial, predict_new_sites
 from lsm_bayes.calibration.new_sites import _candidate, _new_calibration
@@ -15,7 +15,6 @@ from lsm_bayes.calibration.predict import calibration_of
 from lsm_bayes.calibration.priors import value
 from lsm_bayes.calibration.records import records_of
 from lsm_bayes.calibration.table import grouped
-from lsm_bayes.inference import Density
 from lsm_bayes.land import get
 from lsm_bayes.oracles import plausible_weather
 from lsm_bayes.vocabulary import QUANTITIES
@@ -47,11 +46,7 @@ def fitted() -> pm.Model:
 @pytest.fixture(scope="module")
 def posterior(fitted: pm.Model) -> xr.DataTree:
     """Draws of the prior in place of a posterior: 300 of them, with what a hierarchy makes of them known."""
-    density = Density(fitted)
-    values = density.expand(density.prior_positions(300, np.random.default_rng(1)))
-    dims = {n: ("chain", "draw", *(fitted.named_vars_to_dims.get(n) or [f"{n}_{k}" for k in range(v.ndim - 1)])) for n, v in values.items()}
-    coords = {k: list(v) for k, v in fitted.coords.items() if v} | {"chain": [0], "draw": np.arange(300)}
-    return xr.DataTree.from_dict({"/posterior": xr.Dataset({n: (dims[n], v[None]) for n, v in values.items()}, coords=coords)})
+    return prior_draws(fitted, 300)
 
 
 @pytest.fixture(scope="module")
