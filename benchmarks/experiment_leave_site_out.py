@@ -36,8 +36,8 @@ DATES = ("leaf_onset_day", "leaf_fall_day")
 KINDS = {
     "complete": complete(),
     "partial": partial("site"),
-    "covariates": partial("site", on=("air_temperature", "precipitation")),
     "none": none("site"),
+    "covariates": partial("site", on=("air_temperature", "precipitation")),
 }
 
 
@@ -192,7 +192,9 @@ def write_table() -> None:
     home = {k: json.loads(p.read_text()) for k in KINDS if (p := RESULTS / f"home_{k}.json").exists()}
     sites = list(home["none"]["sites"])
     left = {(k, s): json.loads(p.read_text()) for k in KINDS for s in sites if (p := RESULTS / f"away_{k}_{s}.json").exists()}
-    sites = [s for s in sites if all((k, s) in left for k in KINDS)]
+    kinds = [k for k in KINDS if all((k, s) in left for s in sites)]
+    if "none" not in kinds:
+        return
     prior, alone = {s: left["none", s]["daily_rmse"] for s in sites}, {s: home["none"]["sites"][s]["daily_rmse"] for s in sites}
     lines = [
         "# A site that was not calibrated",
@@ -207,9 +209,9 @@ def write_table() -> None:
         "| pooling | elpd | less than the best: sum, se by site | CRPS | coverage of 90 % | daily RMSE | better than the prior | worst |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    elpd = {k: np.array([left[k, s]["elpd"] for s in sites]) for k in KINDS}
-    best = max(KINDS, key=lambda k: elpd[k].sum())
-    for k in KINDS:
+    elpd = {k: np.array([left[k, s]["elpd"] for s in sites]) for k in kinds}
+    best = max(kinds, key=lambda k: elpd[k].sum())
+    for k in kinds:
         difference = elpd[k] - elpd[best]
         change = np.array([left[k, s]["daily_rmse"] / prior[s] - 1 for s in sites])
         mean = {n: np.mean([left[k, s][n] for s in sites]) for n in ("crps", "coverage", "daily_rmse")}
@@ -232,12 +234,12 @@ def write_table() -> None:
         "",
         "## By site",
         "",
-        "Daily RMSE, gC m-2 d-1: prior; alone; left out with " + ", ".join(k for k in KINDS if k != "none") + ".",
+        "Daily RMSE, gC m-2 d-1: prior; alone; left out with " + ", ".join(k for k in kinds if k != "none") + ".",
         "",
     ]
-    lines += ["| site | prior | alone | " + " | ".join(k for k in KINDS if k != "none") + " |", "|---|" + "---|" * (1 + len(KINDS))]
+    lines += ["| site | prior | alone | " + " | ".join(k for k in kinds if k != "none") + " |", "|---|" + "---|" * (1 + len(kinds))]
     for s in sites:
-        cells = [f"{left[k, s]['daily_rmse']:.2f}" for k in KINDS if k != "none"]
+        cells = [f"{left[k, s]['daily_rmse']:.2f}" for k in kinds if k != "none"]
         lines.append(f"| {s} | {prior[s]:.2f} | {alone[s]:.2f} | {' | '.join(cells)} |")
     facts = [f["facts"] for f in left.values() if f["facts"]]
     lines += [
@@ -261,6 +263,7 @@ def main() -> None:
         if not path.exists():
             found = function(data, priors, *arguments)
             path.write_text(json.dumps(found))
+            write_table()
             print(name, found.get("facts"), {n: round(found[n], 3) for n in ("elpd", "crps", "daily_rmse") if n in found}, flush=True)
     write_table()
 
