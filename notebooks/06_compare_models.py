@@ -79,7 +79,8 @@ models = {
 # Short chains, as in the other notebooks, so that the gates fail; the two figures say by how much.
 
 # %%
-SAMPLER = {"draws": 600, "tune": 300, "chains": 2, "seed": SEED, "target_accept": 0.9, "max_treedepth": 7, "metric": "laplace", "progress": False}
+CHAINS = {"draws": 600, "tune": 300, "chains": 2, "seed": SEED, "progress": False}
+SAMPLER = CHAINS | {"target_accept": 0.9, "max_treedepth": 7, "metric": "laplace"}
 results, densities, modes = {}, {}, {}
 for name, model in models.items():
     density = densities[name] = lb.Density(model)
