@@ -66,3 +66,15 @@ def test_weeks_are_those_of_the_tower() -> None:
         means.append(a.mean(one["nee"].values))
     assert means[0].size > 200
     np.testing.assert_allclose(*means, rtol=1e-12)
+
+
+@pytest.mark.skipif(not os.environ.get("LSM_BAYES_DATA"), reason="LSM_BAYES_DATA is not set: no local data folder")
+def test_steps_of_a_day_and_a_night_are_calibrated() -> None:
+    found = sipnet_niwot.reference()
+    model = sipnet_niwot.build(found.data, **found.arguments)
+    choices = model.calibration
+    assert set(choices.declared) - set(choices.fixed) == {*sipnet_niwot.FREE, *sipnet_niwot.INITIAL}
+    (record,) = choices.records
+    assert record.data.sizes["time"] == found.data.sizes["time"]  # two steps a day, none put in
+    fitted, whole = choices.streams[0].fitted[0].time, choices.streams[0].whole[0].time
+    assert fitted[-1].year == 2003 and whole[-1].year == 2005
