@@ -11,7 +11,8 @@ import xarray as xr
 from lsm_bayes.calibration.build import prior_model
 from lsm_bayes.calibration.choices import Calibration
 from lsm_bayes.inference import Density, local_evidence, prior_starts, sample, sample_mixture
-from lsm_bayes.inference.point import IMPROPER, as_density
+from lsm_bayes.inference.flat import IMPROPER
+from lsm_bayes.inference.point import as_density
 
 METHODS = ("bridge", "smc")
 ATTRIBUTE = "log_evidence"

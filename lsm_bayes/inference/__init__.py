@@ -3,6 +3,7 @@
 from .bridge import Evidence, local_evidence
 from .centring import choose_centring
 from .cost import CostEstimate, estimate_cost
+from .inverse import InverseProblem
 from .laplace import Laplace, laplace_at, sample_laplace
 from .mixture import sample_mixture
 from .modes import Modes, find_modes
@@ -16,6 +17,7 @@ __all__ = [
     "CostEstimate",
     "Density",
     "Evidence",
+    "InverseProblem",
     "Laplace",
     "Modes",
     "chain_weights",

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from .point import Density, Vector
+from .flat import Vector
+from .point import Density
 from .proposal import LOG_2PI, Proposal
 
 PILOTS = 40

@@ -16,7 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from .point import Density, Vector
+from .flat import Vector
+from .point import Density
 from .whiten import Affine, whitened_model
 
 STATISTICS = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .point import Vector
+from .flat import Vector
 from .whiten import affine_from_draws
 
 MISPLACED = 0.02

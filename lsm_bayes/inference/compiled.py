@@ -68,11 +68,53 @@ def flat_graph(model: pm.Model) -> tuple[FunctionGraph, dict[str, tuple[int, ...
 
 def _log_density(model: pm.Model, shapes: dict[str, tuple[int, ...]]) -> tuple[Variable, list[Variable]]:
     """Log-density with data as constants, and its inputs, of known shape."""
+    (logp,), inputs = _with_constants(model, [model.logp()], shapes)
+    return logp, inputs
+
+
+def _with_constants(model: pm.Model, graphs: list[Variable], shapes: dict[str, tuple[int, ...]]) -> tuple[list[Variable], list[Variable]]:
+    """Graphs of the value variables with data as constants, and these variables, of known shape."""
     values = [model.rvs_to_values[rv] for rv in model.free_RVs]
     fixed = {v: pt.tensor(v.name, dtype=v.dtype, shape=shapes[v.name]) for v in values}
-    logp = model.logp()
-    data = {v: pt.constant(np.array(v.get_value())) for v in ancestors([logp]) if isinstance(v, SharedVariable)}
-    return clone_replace([logp], {**fixed, **data}, rebuild_strict=False)[0], list(fixed.values())
+    data = {v: pt.constant(np.array(v.get_value())) for v in ancestors(graphs) if isinstance(v, SharedVariable)}
+    return clone_replace(graphs, {**fixed, **data}, rebuild_strict=False), list(fixed.values())
+
+
+def flat_outputs(model: pm.Model, graphs: list[Variable]) -> tuple[Variable, list[Variable]]:
+    """Write graphs of the value variables as functions of one flat vector, each process model run once.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        Any model whose free variables are continuous.
+    graphs : list of tensor
+        Functions of its value variables and its data.
+
+    Returns
+    -------
+    tensor and list of tensor
+        The vector, shape (D,), and the functions of it.
+    """
+    shapes = value_shapes(model)
+    with _QUICK():
+        outputs, inputs = _with_constants(model, [pt.as_tensor(g, allow_xtensor_conversion=True) for g in graphs], shapes)
+        graph = FunctionGraph(inputs, outputs, clone=False)
+        rewrite_graph(graph, include=("canonicalize", "stabilize"))
+        rewrite_graph(graph, include=("merge",))
+        merge_runs(graph)
+        position, replace = _slices(graph.inputs, shapes)
+        return position, clone_replace(graph.outputs, replace, rebuild_strict=False)
+
+
+def _slices(inputs: list[Variable], shapes: dict[str, tuple[int, ...]]) -> tuple[Variable, dict[Variable, Variable]]:
+    """Make a flat vector, and of each input a slice of it."""
+    sizes = [int(np.prod(shape, dtype=int)) for shape in shapes.values()]
+    position = pt.tensor("position", dtype="float64", shape=(sum(sizes),))
+    replace, start = {}, 0
+    for v, size in zip(inputs, sizes, strict=True):
+        replace[v] = position[start : start + size].reshape(shapes[v.name]).astype(v.dtype)
+        start += size
+    return position, replace
 
 
 def value_shapes(model: pm.Model) -> dict[str, tuple[int, ...]]:
@@ -110,12 +152,7 @@ def _flat_graph(logp: Variable, inputs: list[Variable], shapes: dict[str, tuple[
         _share_out(inner, threads)
     gradients = pt.grad(inner.outputs[0], inner.inputs, disconnected_inputs="ignore")
     gradient = pt.concatenate([pt.as_tensor(g, allow_xtensor_conversion=True).ravel() for g in gradients])
-    sizes = [int(np.prod(shape, dtype=int)) for shape in shapes.values()]
-    position = pt.tensor("position", dtype="float64", shape=(sum(sizes),))
-    replace, start = {}, 0
-    for v, size in zip(inner.inputs, sizes, strict=True):
-        replace[v] = position[start : start + size].reshape(shapes[v.name]).astype(v.dtype)
-        start += size
+    position, replace = _slices(inner.inputs, shapes)
     outputs = clone_replace([inner.outputs[0], gradient], replace, rebuild_strict=False)
     graph = FunctionGraph([position], outputs, clone=False)
     REWRITES.optimizer.rewrite(graph)

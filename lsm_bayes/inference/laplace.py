@@ -10,7 +10,8 @@ import pymc as pm
 import xarray as xr
 from numpy.typing import NDArray
 
-from .point import Density, Vector, as_density
+from .flat import Vector
+from .point import Density, as_density
 from .tree import build_tree
 
 if TYPE_CHECKING:

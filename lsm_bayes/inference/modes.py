@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from rich.progress import track
 from scipy.optimize import minimize
 
+from .flat import Vector
 from .laplace import Laplace, factor, hessian, laplace_at
-from .point import Density, Vector, as_density
+from .point import Density, as_density
 from .store import write_dataset
 from .tree import data_hash, model_dataset
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from .blocks import History, Rows, begin_segment, blocks_folder, collect, discard_blocks, read_history, write_block
 from .chains import Chain, run_chains
+from .flat import Vector
 from .laplace import Laplace
 from .modes import Modes, find_modes
-from .point import Density, Vector, as_density
+from .point import Density, as_density
 from .store import save
 from .tree import build_tree, data_hash
 from .whiten import Affine, affine_from_draws

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from lsm_bayes.calibration.build import prior_model
 
+from .flat import IMPROPER
 from .nuts import sample
-from .point import IMPROPER, Density, as_density
+from .point import Density, as_density
 from .tree import root_attrs
 
 TRIES = 50

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from .point import Vector
+from .flat import Vector
 from .whiten import Affine, affine_from_draws
 
 LOG_2PI = float(np.log(2 * np.pi))

@@ -14,8 +14,10 @@ from arviz_base import dict_to_dataset
 from numpy.typing import NDArray
 from pymc.backends.arviz import coords_and_dims_for_inferencedata, find_constants, find_observations
 
-from .point import Density
+from .flat import FlatSpace
 
+FORWARD_RUNS = {"forward_runs": 1, "tangent_runs": 2, "adjoint_runs": 3, "gradient_evaluations": 4}
+"""What each kind of run counts in forward runs. A gradient evaluation is a forward and an adjoint run together."""
 PACKAGES = ("lsm_bayes", "pymc", "pytensor", "nutpie", "numba", "arviz", "numpy", "scipy", "xarray")
 
 
@@ -64,7 +66,7 @@ def root_attrs(model: pm.Model, method: str, seed: int | None, cost: dict) -> di
     seed : int or None
         Seed given by the user.
     cost : dict
-        ``gradient_evaluations``, ``seconds`` and what else the method counts.
+        ``gradient_evaluations``, ``seconds`` and what else the method counts; ``forward_run_equivalents`` is added, see `FORWARD_RUNS`.
 
     Returns
     -------
@@ -78,7 +80,7 @@ def root_attrs(model: pm.Model, method: str, seed: int | None, cost: dict) -> di
         "method": method,
         "data_hash": data_hash(model),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "cost": cost,
+        "cost": {**cost, "forward_run_equivalents": sum(n * cost.get(kind, 0) for kind, n in FORWARD_RUNS.items())},
     }
     return {key: json.dumps(value, default=_plain) for key, value in values.items()}
 
@@ -121,7 +123,7 @@ def data_groups(model: pm.Model) -> dict[str, xr.Dataset]:
 
 
 def build_tree(
-    density: Density,
+    density: FlatSpace,
     positions: NDArray,
     stats: dict[str, NDArray],
     *,
@@ -134,8 +136,8 @@ def build_tree(
 
     Parameters
     ----------
-    density : Density
-        Compiled log-posterior of the model.
+    density : FlatSpace
+        Such as the compiled log-posterior of the model.
     positions : numpy.ndarray
         Draws, shape (chain, draw, D).
     stats : dict of str to numpy.ndarray

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from nutpie.compile_pymc import address_as_void_pointer
 from nutpie.sample import CompiledModel
 
-from .point import Density, Vector
+from .flat import Vector
+from .point import Density
 
 
 @dataclass(frozen=True)
