@@ -17,9 +17,9 @@ Run
     `simulate`, and `periodic_equilibrium` where cycled forcing leads, with numbers in xarray or with symbols in a PyMC model.
 Calibrate
     `build_model` with `Stream`, `ErrorModel`, `Scale`; pooling `complete`, `none`, `partial`; initial pools `Free`, `InProportion`,
-    `NearEquilibrium`, `AtEquilibrium`, `AfterDisturbance` with a `Cycle` of forcing; `date_prior`; `Constraints`. The result is a plain
-    ``pm.Model``, and `prior_model` is its prior with constraints. `carry_over` makes its posterior the prior of the next, stepwise.
-    `predict_new_sites` goes to sites that were not calibrated.
+    `ShareOf`, `NearEquilibrium`, `AtEquilibrium`, `AfterDisturbance` with a `Cycle` of forcing; `date_prior`; `Constraints`. The result
+    is a plain ``pm.Model``, and `prior_model` is its prior with constraints. `carry_over` makes its posterior the prior of the next,
+    stepwise. `predict_new_sites` goes to sites that were not calibrated.
 Infer
     `calibrate` does all of it; its parts are `sample_prior`, `sample_constrained_prior`, `prior_starts`, `find_modes`, `sample`,
     `sample_laplace`, `predict`, `choose_centring` for hierarchies, with `Density` for a model that is compiled once. `save_result` and
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Free,
         InProportion,
         NearEquilibrium,
+        ShareOf,
         Stream,
         build_model,
         carry_over,
@@ -97,8 +98,8 @@ if TYPE_CHECKING:
 # Module to the names taken from it, with a colon and the name there where that is another. Subpackages are named by themselves.
 _SUBPACKAGES = ("comparison", "datasets", "diagnostics", "errors", "land", "models", "observations")
 _NAMES = {
-    "calibration": "AfterDisturbance AtEquilibrium Constraints Cycle Free InProportion NearEquilibrium Stream build_model carry_over "
-    "complete date_prior none partial predict_new_sites prior_model",
+    "calibration": "AfterDisturbance AtEquilibrium Constraints Cycle Free InProportion NearEquilibrium ShareOf Stream build_model "
+    "carry_over complete date_prior none partial predict_new_sites prior_model",
     "calibration.predict": "predict",
     "comparison": "Blocks Future Sites Streams compare cross_validate log_evidence",
     "datasets": "NotAvailableError from_xarray load read_alma read_fluxnet",
@@ -150,6 +151,7 @@ __all__ = [
     "ProcessModel",
     "Quantity",
     "Scale",
+    "ShareOf",
     "Sites",
     "Stream",
     "Streams",

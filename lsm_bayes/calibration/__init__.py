@@ -2,7 +2,7 @@
 
 from lsm_bayes.calibration.build import build_model, prior_model
 from lsm_bayes.calibration.choices import Calibration, Constraints
-from lsm_bayes.calibration.initial import AfterDisturbance, AtEquilibrium, Cycle, Free, InProportion, NearEquilibrium
+from lsm_bayes.calibration.initial import AfterDisturbance, AtEquilibrium, Cycle, Free, InProportion, NearEquilibrium, ShareOf
 from lsm_bayes.calibration.new_sites import predict_new_sites
 from lsm_bayes.calibration.pooling import Pooling, complete, none, partial
 from lsm_bayes.calibration.predict import predict
@@ -22,6 +22,7 @@ __all__ = [
     "NearEquilibrium",
     "NotNormalWarning",
     "Pooling",
+    "ShareOf",
     "Stream",
     "build_model",
     "carry_over",

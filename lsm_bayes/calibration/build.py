@@ -74,8 +74,8 @@ def build_model(
     pooling : mapping of str to Pooling, optional
         By parameter or initial pool; the default follows the declared levels.
     initial : mapping of str to Initial, or Initial, optional
-        How initial pools are set: `Free`, `InProportion`, `NearEquilibrium`, `AtEquilibrium` or `AfterDisturbance`, by pool, or one of
-        them for all pools; default free.
+        How initial pools are set: `Free`, `InProportion`, `ShareOf`, `NearEquilibrium`, `AtEquilibrium` or `AfterDisturbance`, by pool,
+        or one of them for all pools; default free.
     priors : mapping of str to Prior, or of str to mapping of site to Prior, optional
         In place of the declared ones.
     fixed : mapping of str to float, optional

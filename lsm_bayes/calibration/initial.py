@@ -1,4 +1,4 @@
-"""Initial pools: free, in proportion to a parameter, at or near the periodic equilibrium, or regrown since a disturbance of it."""
+"""Initial pools: free, in proportion to a parameter, a share of another, at or near equilibrium, or regrown since a disturbance."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -51,6 +51,39 @@ class InProportion:
             The choice.
         """
         return f"{self.to} times a factor, log-uniform on [{self.bounds[0]:g}, {self.bounds[1]:g}]"
+
+
+@dataclass(frozen=True)
+class ShareOf:
+    """A part of what another pool would start with, which keeps the rest.
+
+    For leaves and labile carbon: on the first of January either can be the leaves of the coming summer. By themselves, on a log scale,
+    they make an L-shaped ridge: one is known where the other is small, and no sampler goes round the corner well. Their sum is known.
+
+    Parameters
+    ----------
+    pool : str
+        The other pool, which starts `InProportion` to a parameter: that is then the sum of the two.
+    bounds : tuple of float
+        Of the share, whose prior is uniform.
+    """
+
+    pool: str
+    bounds: tuple[float, float] = (0.02, 0.98)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.bounds[0] < self.bounds[1] < 1:
+            raise ValueError(f"bounds={self.bounds!r}: give two numbers that increase, between 0 and 1")
+
+    def describe(self) -> str:
+        """Say it in words.
+
+        Returns
+        -------
+        str
+            The choice.
+        """
+        return f"a share of what {self.pool} would start with, uniform on [{self.bounds[0]:g}, {self.bounds[1]:g}]"
 
 
 @dataclass(frozen=True)
@@ -173,7 +206,7 @@ class AfterDisturbance:
         return f"periodic equilibrium {self.cycle.describe()}; in {_shown(self.year)} a loss of {parts}, then regrowth"
 
 
-Initial = Free | InProportion | NearEquilibrium | AtEquilibrium | AfterDisturbance
+Initial = Free | InProportion | ShareOf | NearEquilibrium | AtEquilibrium | AfterDisturbance
 
 
 def bounds_of(value: float | tuple[float, float]) -> tuple[float, float]:
@@ -268,6 +301,8 @@ def initial_of(
             raise KeyError(f"{model.name}: {unknown('state', name, model.state_parameters)}")
         if isinstance(choice, InProportion) and choice.to not in model.parameter_table:
             raise KeyError(f"{model.name}: initial {name}: {unknown('parameter', choice.to, model.parameter_table)}")
+        if isinstance(choice, ShareOf):
+            _check_share(model, name, choice, choices, fixed)
         if isinstance(choice, NearEquilibrium) and choice.cycle is None and name not in possible:
             raise ValueError(
                 f"{model.name} declares no equilibrium of {name!r}; it does for {', '.join(sorted(possible)) or 'no pool'}. "
@@ -287,6 +322,17 @@ def initial_of(
             if name not in model.state_parameters:
                 raise KeyError(f"{model.name}: {unknown('state to disturb', name, model.state_parameters)}")
     return {name: choices.get(name, Free()) for name in model.state_parameters}
+
+
+def _check_share(model: ProcessModel, name: str, choice: ShareOf, choices: Mapping[str, Initial], fixed: Sequence[str]) -> None:
+    if choice.pool not in model.state_parameters:
+        raise KeyError(f"{model.name}: initial {name}: {unknown('state', choice.pool, model.state_parameters)}")
+    other = choices.get(choice.pool, Free())
+    if choice.pool in fixed or not isinstance(other, InProportion):
+        found = "fixed" if choice.pool in fixed else other.describe()
+        raise ValueError(f"{model.name}: {name!r} is to share with {choice.pool!r}, which is {found}; let it start InProportion")
+    if sum(isinstance(k, ShareOf) and k.pool == choice.pool for k in choices.values()) > 1:
+        raise ValueError(f"{model.name}: several pools are to share with {choice.pool!r}; one can")
 
 
 def in_proportion(factor: Any, parameter: Any, bounds: tuple[float, float]) -> Any:

@@ -16,7 +16,7 @@ import pytensor.tensor as pt
 from lsm_bayes.calibration import priors as prior_maps
 from lsm_bayes.calibration.choices import Calibration
 from lsm_bayes.calibration.hierarchy import add_coordinates
-from lsm_bayes.calibration.initial import Free, InProportion, NearEquilibrium, in_proportion, is_derived
+from lsm_bayes.calibration.initial import Free, InProportion, NearEquilibrium, ShareOf, in_proportion, is_derived
 from lsm_bayes.calibration.pooling import Pooling
 from lsm_bayes.declare import Prior
 
@@ -110,6 +110,11 @@ def add_parameters(c: Calibration) -> Table:
     for name, choice in c.initial.items():
         if isinstance(choice, InProportion) and name not in c.fixed:
             table.add(name, in_proportion(table.get(_row_name(c, name)), table.get(choice.to), model.state_parameters[name][0].bounds))
+    for name, choice in c.initial.items():
+        if isinstance(choice, ShareOf) and name not in c.fixed:
+            share, total = table.get(_row_name(c, name)), table.get(choice.pool)
+            for pool, part in ((name, share), (choice.pool, 1.0 - share)):
+                table.add(pool, in_proportion(part, total, model.state_parameters[pool][0].bounds))
     return table
 
 
@@ -157,8 +162,8 @@ def _row_name(c: Calibration, name: str) -> str:
     choice = c.initial.get(name, Free())
     if any(s.parameter == name for s in c.process_model.date_shifts):
         return f"{name} as seen"
-    suffix = " disequilibrium" if isinstance(choice, NearEquilibrium) else " factor" if isinstance(choice, InProportion) else ""
-    return name + suffix
+    suffixes = {NearEquilibrium: " disequilibrium", InProportion: " factor", ShareOf: " share"}
+    return name + suffixes.get(type(choice), "")
 
 
 def _physical(c: Calibration, names: Sequence[str], z: Any, pooling: Pooling) -> Any:
@@ -172,6 +177,9 @@ def _physical(c: Calibration, names: Sequence[str], z: Any, pooling: Pooling) ->
         elif isinstance(choice, InProportion):
             families["log_uniform"].append(i)
             limits[i] = math.log(choice.bounds[0]), math.log(choice.bounds[1]), 0.0
+        elif isinstance(choice, ShareOf):
+            families["uniform"].append(i)
+            limits[i] = *choice.bounds, 0.0
         elif isinstance(prior, Prior) and prior.distribution in ("uniform", "log_uniform") and declared.period is None:
             low, high = declared.bounds
             families[prior.distribution].append(i)

@@ -11,7 +11,7 @@ import xarray as xr
 from pytensor.compile.mode import Mode
 from scipy import stats
 
-from lsm_bayes.calibration import Free, InProportion, NearEquilibrium, build_model
+from lsm_bayes.calibration import Free, InProportion, NearEquilibrium, ShareOf, build_model
 from lsm_bayes.calibration.initial import in_proportion, near_equilibrium
 from lsm_bayes.inference import Density
 
@@ -98,8 +98,33 @@ def test_card_says_how_pools_start(one_site: pm.Model) -> None:
             ValueError,
             "towers declares no equilibrium of 'foliage_carbon'; it does for soil_carbon. Use Free",
         ),
+        ({"soil_carbon": ShareOf("roots")}, KeyError, "towers: initial soil_carbon: unknown state 'roots'"),
+        (
+            {"soil_carbon": ShareOf("foliage_carbon")},
+            ValueError,
+            "'soil_carbon' is to share with 'foliage_carbon', which is free inside its bounds; let it start InProportion",
+        ),
     ],
 )
 def test_impossible_choices_are_refused(towers: xr.Dataset, land, initial: dict, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         build_model(land, towers, ["nee"], initial=initial)
+
+
+def test_two_pools_share_what_one_would_start_with(towers: xr.Dataset, land) -> None:
+    initial = {"foliage_carbon": InProportion("leaf_mass_area", (0.2, 10.0)), "soil_carbon": ShareOf("foliage_carbon", (0.1, 0.9))}
+    model = build_model(land, towers, ["nee"], initial=initial)
+    assert model.card["parameters"]["soil_carbon"]["prior"] == "a share of what foliage_carbon would start with, uniform on [0.1, 0.9]"
+    drawn = pm.draw([model[n] for n in ("foliage_carbon", "soil_carbon", "leaf_mass_area")], draws=400, random_seed=1)
+    total, share = drawn[0] + drawn[1], drawn[1] / (drawn[0] + drawn[1])
+    # Both well inside their own bounds, at which they are stopped smoothly.
+    inside = (drawn[0] > 15.0) & (drawn[0] < 700.0) & (drawn[1] > 150.0)
+    of_site = [list(model.coords["pft"]).index(str(p)) for p in towers["pft"].values]
+    factor = (total / drawn[2][:, of_site])[inside]
+    assert 5.0 < factor.max() < 10.1 and (total[inside] > 165.0).all()
+    assert 0.09 < share[inside].min() < 0.25 and 0.8 < share[inside].max() < 0.91
+
+
+def test_bounds_of_a_share() -> None:
+    with pytest.raises(ValueError, match="two numbers that increase, between 0 and 1"):
+        ShareOf("foliage_carbon", (0.0, 1.0))
