@@ -387,6 +387,10 @@ def _moments_of(model: pm.Model, rv: Variable) -> tuple[Variable, ...]:
     if name in {"normal", "multivariate_normal"}:
         mean, spread = op.dist_params(rv.owner)
         return pt.broadcast_to(mean, rv.shape) if name == "normal" else mean, spread
+    if getattr(model, "external", None) is not None:
+        # Streams of build_external_model are AR(1) or independent, all others have been dealt with.
+        mean, sd, correlation, *_ = op.dist_params(rv.owner)
+        return mean, sd, correlation
     calibration = getattr(model, "calibration", None)
     if isinstance(calibration, Calibration):
         error = next(p.stream.error_model for p in calibration.streams if p.name == rv.name)
