@@ -59,8 +59,8 @@ class BlackBox(Op):
 
     def _no_gradient(self) -> str:
         return (
-            f"the external model {self.campaign.model.name!r} is a black box without a gradient, which this method needs (as NUTS, Laplace, "
-            "Pathfinder and variational methods do); take one of values alone: Metropolis samplers such as DE-MC(Z), sequential "
+            f"the external model {self.campaign.model.name!r} is a black box without a gradient, which this method needs (as NUTS, "
+            "Laplace, Pathfinder and variational methods do); take one of values alone: Metropolis samplers such as DE-MC(Z), sequential "
             "Monte Carlo, ensemble Kalman methods, history matching, or an emulator of the model, which has a gradient"
         )
 

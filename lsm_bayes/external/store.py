@@ -80,12 +80,30 @@ class RunStore:
         if keep not in KEEP:
             raise ValueError(unknown("choice of what to keep", keep, KEEP))
         self.model, self.keep = model, keep
-        self.folder = Path(root).resolve() / f"{model.name}-{model.identity[:12]}"
+        self.folder = self.path(root, model)
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / DECLARATION
         if not path.exists():
             _write(path, json.dumps({"name": model.name, "command": list(model.command), "identity": model.identity}, indent=1))
         self._remove_stale()
+
+    @staticmethod
+    def path(root: str | Path, model: ExternalModel) -> Path:
+        """Name the folder of the runs of a declaration, which need not exist.
+
+        Parameters
+        ----------
+        root : str or Path
+            Folder of the store.
+        model : ExternalModel
+            The declaration.
+
+        Returns
+        -------
+        Path
+            Absolute.
+        """
+        return Path(root).resolve() / f"{model.name}-{model.identity[:12]}"
 
     def begin(self, key: str) -> Path:
         """Make an empty working directory.

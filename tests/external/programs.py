@@ -74,7 +74,9 @@ if crash == "silent":
 log("end")
 """
 
-NAMELIST = "&vsem\nextinction = {light_extinction}\nefficiency = {light_use_efficiency:.15e}\nresidence = {residence}\nsoil = {soil_carbon}\n/\n"
+NAMELIST = (
+    "&vsem\nextinction = {light_extinction}\nefficiency = {light_use_efficiency:.15e}\nresidence = {residence}\nsoil = {soil_carbon}\n/\n"
+)
 
 
 def vsem(folder: Path, compiled: bool = True) -> list[str]:
