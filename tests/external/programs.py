@@ -4,6 +4,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from lsm_bayes.declare import Parameter, Prior
+from lsm_bayes.external import ExternalModel, Output
+
 VSEM_C = r"""
 #include <math.h>
 #include <stdio.h>
@@ -74,9 +77,7 @@ if crash == "silent":
 log("end")
 """
 
-NAMELIST = (
-    "&vsem\nextinction = {light_extinction}\nefficiency = {light_use_efficiency:.15e}\nresidence = {residence}\nsoil = {soil_carbon}\n/\n"
-)
+NAMELIST = "&vsem\nextinction = 0.5\nefficiency = {light_use_efficiency:.15e}\nresidence = {residence}\nsoil = {soil_carbon}\n/\n"
 
 
 def vsem(folder: Path, compiled: bool = True) -> list[str]:
@@ -89,3 +90,19 @@ def vsem(folder: Path, compiled: bool = True) -> list[str]:
         return ["{base}/vsem"]
     (folder / "vsem.py").write_text(VSEM_PYTHON)
     return ["{python}", "-S", "{base}/vsem.py"]
+
+
+LEVEL = (Parameter("1", (0.0, 100.0), "level of the series", Prior("uniform")), 50.0)
+
+
+def slow(folder: Path, wait: str = "0", crash: str = "", **changes) -> ExternalModel:
+    """Write the program that waits and crashes as asked, and declare it."""
+    (folder / "slow.py").write_text(SLOW)
+    settings = {
+        "name": "slow",
+        "parameters": {"level": LEVEL},
+        "outputs": {"y": Output("1", 3, file="y.txt")},
+        "command": ["{python}", "-S", "{base}/slow.py", "{level}", wait, crash],
+        "base": folder,
+    }
+    return ExternalModel(**settings | changes)

@@ -105,6 +105,18 @@ def test_runs_are_remembered_and_pickled(observed, tmp_path) -> None:
     assert again.external.executed == 0 and again.external.reused == 20
 
 
+def test_an_interrupt_is_no_failed_run(observed) -> None:
+    def interrupted(p: dict[str, float]) -> dict[str, np.ndarray]:
+        raise KeyboardInterrupt
+
+    problem = InverseProblem(build_external_model(model(function=interrupted), [ExternalStream("pool", observed["pool"], sd=0.3)]))
+    with pytest.raises(KeyboardInterrupt):
+        problem.log_density(np.zeros(2))
+    with pytest.raises(KeyboardInterrupt):
+        problem.predict(np.zeros((3, 2)))
+    assert not problem.model.external.seen
+
+
 def test_methods_with_gradients_say_what_to_use(observed) -> None:
     built = build_external_model(model(), [ExternalStream("pool", observed["pool"], sd=0.3)])
     problem = InverseProblem(built)
@@ -122,7 +134,8 @@ def test_pymc_samples_it(observed) -> None:
     with built:
         steps = pm.Metropolis(tune_interval=50)
         trace = pm.sample(300, tune=300, chains=1, cores=1, step=steps, random_seed=1, progressbar=False, compute_convergence_checks=False)
-        drawn = pm.sample_posterior_predictive(trace, random_seed=2, progressbar=False)
+        # With Numba, PyMC warns of every CustomDist that it draws from.
+        drawn = pm.sample_posterior_predictive(trace, random_seed=2, progressbar=False, compile_kwargs={"mode": "FAST_COMPILE"})
     assert abs(float(trace["posterior"]["rate"].mean()) - 0.2) < 0.05 and abs(float(trace["posterior"]["start"].mean()) - 9.0) < 1.0
     seen = np.isfinite(observed["pool"])
     assert np.abs(drawn["posterior_predictive"]["pool"].mean(("chain", "draw")).values - observed["pool"][seen]).max() < 1.0
