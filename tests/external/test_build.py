@@ -142,13 +142,21 @@ def test_pymc_samples_it(observed) -> None:
     assert list(drawn["posterior_predictive"]["pool_observation"].values) == list(np.flatnonzero(seen))
 
 
-def test_units_of_observations_are_converted(observed) -> None:
+def test_units_are_converted_and_a_given_memory_spans_gaps(observed) -> None:
     kilograms = xr.DataArray(observed["pool"] / 1000.0, dims="time", attrs={"units": "kgC m-2"})
     pair = [
         InverseProblem(build_external_model(model(), [s]))
-        for s in (ExternalStream("pool", observed["pool"], sd=0.3), ExternalStream("pool", kilograms, sd=0.3e-3))
+        for s in (
+            ExternalStream("pool", observed["pool"], sd=0.3, correlation=0.4),
+            ExternalStream("pool", kilograms, sd=3e-4, correlation=0.4),
+        )
     ]
     assert np.allclose(pair[0].observed, pair[1].observed) and np.isclose(*(p.log_density(np.zeros(2)) for p in pair))
+    rate, start = physical(np.zeros(2))
+    run, seen = decay({"rate": rate, "start": start, "floor": 1.0})["pool"], np.flatnonzero(np.isfinite(observed["pool"]))
+    covariance = 0.3**2 * 0.4 ** np.abs(seen[:, None] - seen)
+    expected = multivariate_normal.logpdf(observed["pool"][seen], run[seen], covariance) + 2 * norm.logpdf(0.0)
+    assert np.isclose(pair[0].log_density(np.zeros(2)), expected, rtol=1e-9)
 
 
 def test_prior_ensemble_grows_by_its_end() -> None:

@@ -74,6 +74,8 @@ def test_each_parameter_set_runs_once(tmp_path: Path) -> None:
     assert np.array_equal(found["y"], [[3.0, 4.0, 5.0], [1.0, 2.0, 3.0]]) and list(found["state"].values) == ["done", "done"]
     assert found["level"].attrs["long_name"] == "level of the series" and campaign.executed == 3
     assert np.isnan(campaign.outputs({"level": np.nan})).all()
+    campaign.outputs({"level": 2.0 + 4e-15})
+    assert campaign.executed == 3, "the last bit does not make another run"
     other = Campaign(slow(tmp_path, version="2"), tmp_path / "runs")
     other.outputs({"level": 3.0})
     assert other.executed == 1, "another version has runs of its own"
