@@ -24,6 +24,7 @@ ORDER = (
     {"steady_state"},
     {"observations", "errors"},
     {"calibration"},
+    {"external"},
     {"inference"},
     {"diagnostics"},
     {"comparison"},
