@@ -1,6 +1,7 @@
 """Gaussian approximation of the posterior at a mode, on the unconstrained space."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .flat import Vector
-from .point import Density, as_density
+from .point import Density, LogDensity, as_density
 from .tree import build_tree
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Laplace:
         return -0.5 * np.sum(z**2, axis=-1) - 0.5 * self.mode.size * LOG_2PI - np.sum(np.log(np.diag(self.scale)))
 
 
-def hessian(density: Density, position: Vector, step: float = 1e-4) -> NDArray:
+def hessian(density: LogDensity, position: Vector, step: float = 1e-4) -> NDArray:
     """Negative Hessian of the log-posterior by central differences of the exact gradient.
 
     The step is 1e-4 in unconstrained units; a direction where that is not between 1e-5 and 1e-1 posterior standard deviations
@@ -85,8 +86,8 @@ def hessian(density: Density, position: Vector, step: float = 1e-4) -> NDArray:
 
     Parameters
     ----------
-    density : Density
-        Compiled log-posterior.
+    density : LogDensity
+        Such as a `Density`.
     position : numpy.ndarray
         Where, shape (D,).
     step : float
@@ -121,13 +122,13 @@ def hessian(density: Density, position: Vector, step: float = 1e-4) -> NDArray:
     return (result + result.T) / 2
 
 
-def laplace_at(density: Density, position: Vector, polish: int = 8) -> Laplace:
+def laplace_at(density: LogDensity, position: Vector, polish: int = 8) -> Laplace:
     """Fit a Laplace approximation, after a few Newton steps towards the exact mode.
 
     Parameters
     ----------
-    density : Density
-        Compiled log-posterior.
+    density : LogDensity
+        Such as a `Density`.
     position : numpy.ndarray
         At or near a mode, shape (D,).
     polish : int
@@ -161,7 +162,7 @@ def laplace_at(density: Density, position: Vector, polish: int = 8) -> Laplace:
     return Laplace(position, value, scale, evidence, condition, repaired, decrement)
 
 
-def _newton_step(density: Density, position: Vector, value: float, direction: Vector) -> tuple[Vector, float, Vector] | None:
+def _newton_step(density: LogDensity, position: Vector, value: float, direction: Vector) -> tuple[Vector, float, Vector] | None:
     for fraction in (1.0, 0.3, 0.1, 0.01):
         trial = position + fraction * direction
         new, gradient = density(trial)
@@ -199,6 +200,33 @@ def factor(curvature: NDArray) -> tuple[NDArray, float, float, int]:
     return triangular, float(2 * np.sum(np.log(np.diag(triangular)))), float((singular[0] / singular[-1]) ** 2), repaired
 
 
+def draw_mixture(
+    parts: Sequence[Laplace], weights: NDArray, draws: int, rng: np.random.Generator
+) -> tuple[NDArray, NDArray[np.int64], NDArray]:
+    """Draw from a mixture of normal approximations.
+
+    Parameters
+    ----------
+    parts : sequence of Laplace
+        The approximations.
+    weights : numpy.ndarray
+        Of the parts, sum 1.
+    draws : int
+        Number of draws.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Positions (draws, D), the part of each, and the log-density of the mixture there.
+    """
+    chosen = rng.choice(len(parts), size=draws, p=weights)
+    positions = np.stack([parts[k].draws(1, rng)[0] for k in chosen])
+    mixture = np.logaddexp.reduce([np.log(max(w, 1e-300)) + part.logpdf(positions) for w, part in zip(weights, parts, strict=True)])
+    return positions, chosen, mixture
+
+
 def sample_laplace(model: pm.Model | Density, modes: "Modes | Laplace", draws: int = 1000, seed: int = 0) -> xr.DataTree:
     """Draw from the mixture of Laplace approximations at the modes.
 
@@ -223,10 +251,8 @@ def sample_laplace(model: pm.Model | Density, modes: "Modes | Laplace", draws: i
     before = density.evaluations
     parts = [modes] if isinstance(modes, Laplace) else modes.laplace
     weights = np.ones(1) if isinstance(modes, Laplace) else modes.table["weight"].values
-    chosen = rng.choice(len(parts), size=draws, p=weights)
-    positions = np.stack([parts[k].draws(1, rng)[0] for k in chosen])
+    positions, chosen, mixture = draw_mixture(parts, weights, draws, rng)
     lp = np.array([density(row)[0] for row in positions])
-    mixture = np.logaddexp.reduce([np.log(max(w, 1e-300)) + part.logpdf(positions) for w, part in zip(weights, parts, strict=True)])
     stats = {"lp": lp[None], "log_weight": (lp - mixture)[None], "mode": chosen[None]}
     cost = {"gradient_evaluations": density.evaluations - before, "seconds": time.perf_counter() - started}
     return build_tree(

@@ -6,7 +6,7 @@ a mode here is where samplers spend their time in these coordinates, not the cla
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from rich.progress import track
 from scipy.optimize import minimize
 
-from .flat import Vector
+from .flat import FlatSpace, Vector
 from .laplace import Laplace, factor, hessian, laplace_at
-from .point import Density, as_density
+from .point import Density, LogDensity, as_density
 from .store import write_dataset
 from .tree import data_hash, model_dataset
 
@@ -148,15 +148,15 @@ def _made_finite(density: Density, positions: NDArray, rng: np.random.Generator)
     return positions
 
 
-def climb(density: Density, start: Vector, scale: Vector, max_evaluations: int) -> tuple[Vector, float, bool]:
+def climb(density: LogDensity, start: Vector, scale: Vector, max_evaluations: int) -> tuple[Vector, float, bool]:
     """Climb to a mode by L-BFGS-B with exact gradients, in bursts between which the coordinates are whitened with the curvature.
 
     Whitening costs 2 D gradients and pays: at a condition number of 1e6 L-BFGS alone needs thousands.
 
     Parameters
     ----------
-    density : Density
-        Compiled log-posterior.
+    density : LogDensity
+        Such as a `Density`.
     start : numpy.ndarray
         First position, shape (D,).
     scale : numpy.ndarray
@@ -186,7 +186,7 @@ def climb(density: Density, start: Vector, scale: Vector, max_evaluations: int) 
     return position, value, converged
 
 
-def _burst(density: Density, origin: Vector, value: float, transform: NDArray, evaluations: int) -> tuple[Vector, float]:
+def _burst(density: LogDensity, origin: Vector, value: float, transform: NDArray, evaluations: int) -> tuple[Vector, float]:
     """L-BFGS-B in coordinates ``origin + transform z``: the best position and how much it gained."""
 
     def objective(z: Vector) -> tuple[float, Vector]:
@@ -266,9 +266,10 @@ def find_modes(
             f"The log-posterior is not finite at any of {len(done)} starts. Check the prior predictive (sample_prior) and model.debug(), "
             "or give start_points."
         )
-    laplace, membership = _group(density, found["position"].values, found["log_posterior"].values)
+    ends, values = found["position"].values, found["log_posterior"].values
+    laplace, membership = group_ends(lambda x: density(x)[0], lambda x: laplace_at(density, x), ends, values)
     found["mode"] = ("start", membership)
-    table = _table(density, laplace, membership)
+    table = mode_table(density, laplace, membership, np.array([m.mode for m in laplace]))
     cost = {
         "gradient_evaluations": density.evaluations - before,
         "seconds": time.perf_counter() - began,
@@ -315,20 +316,40 @@ def _one_start(density: Density, start: Vector, scale: Vector, max_evaluations: 
     return result
 
 
-def _group(density: Density, ends: NDArray, values: NDArray) -> tuple[list[Laplace], NDArray]:
+def group_ends(
+    value: Callable[[Vector], float], fit: Callable[[Vector], Laplace], ends: NDArray, values: NDArray
+) -> tuple[list[Laplace], NDArray[np.int64]]:
+    """Group the end points of several climbs into distinct modes.
+
+    Parameters
+    ----------
+    value : function
+        Log-density at a position.
+    fit : function
+        Laplace approximation at a position.
+    ends : numpy.ndarray
+        End points, shape (start, D).
+    values : numpy.ndarray
+        Log-density there, shape (start,); starts without a finite one failed.
+
+    Returns
+    -------
+    tuple of list of Laplace and numpy.ndarray
+        One approximation for each mode, best first, and the mode of each start (-1: failed).
+    """
     laplace: list[Laplace] = []
     membership = np.full(len(ends), -1)
     for index in np.argsort(-values):
         if not np.isfinite(values[index]):
             continue
         for k, known in enumerate(laplace):
-            if _same_mode(density, known, ends[index], values[index]):
+            if _same_mode(value, known, ends[index], values[index]):
                 membership[index] = k
                 break
         else:
-            candidate = laplace_at(density, ends[index])
+            candidate = fit(ends[index])
             # Newton steps may carry an unfinished climb into a mode that is already known.
-            twin = next((k for k, m in enumerate(laplace) if _same_mode(density, m, candidate.mode, candidate.log_posterior)), None)
+            twin = next((k for k, m in enumerate(laplace) if _same_mode(value, m, candidate.mode, candidate.log_posterior)), None)
             membership[index] = len(laplace) if twin is None else twin
             if twin is None:
                 laplace.append(candidate)
@@ -337,18 +358,35 @@ def _group(density: Density, ends: NDArray, values: NDArray) -> tuple[list[Lapla
     return [laplace[k] for k in order], np.where(membership >= 0, rank[membership], -1)
 
 
-def _same_mode(density: Density, known: Laplace, position: Vector, value: float) -> bool:
+def _same_mode(density: Callable[[Vector], float], known: Laplace, position: Vector, value: float) -> bool:
     distance = float(np.sqrt(np.mean(known.standardise(position) ** 2)))
     if distance < SAME_DISTANCE and abs(known.log_posterior - value) < SAME_LOG_POSTERIOR:
         return True
-    between = [density(known.mode + f * (position - known.mode))[0] for f in np.linspace(0.1, 0.9, 9)]
+    between = [density(known.mode + f * (position - known.mode)) for f in np.linspace(0.1, 0.9, 9)]
     return min(between) > min(value, known.log_posterior) - BARRIER
 
 
-def _table(density: Density, laplace: list[Laplace], membership: NDArray) -> xr.Dataset:
+def mode_table(space: FlatSpace, laplace: Sequence[Laplace], membership: NDArray, positions: NDArray) -> xr.Dataset:
+    """Tabulate modes, with the weights that their Laplace evidence gives them.
+
+    Parameters
+    ----------
+    space : FlatSpace
+        Of the model.
+    laplace : sequence of Laplace
+        One approximation for each mode.
+    membership : numpy.ndarray of int
+        Mode of each start.
+    positions : numpy.ndarray
+        Flat unconstrained vectors of the modes, shape (mode, space.dimension).
+
+    Returns
+    -------
+    xarray.Dataset
+        See `Modes`.
+    """
     evidence = np.array([m.log_evidence for m in laplace])
     weight = np.exp(evidence - np.logaddexp.reduce(evidence))
-    positions = np.array([m.mode for m in laplace])
     per_mode = {
         "log_posterior": [m.log_posterior for m in laplace],
         "fraction_of_starts": [float(np.mean(membership == k)) for k in range(len(laplace))],
@@ -358,8 +396,6 @@ def _table(density: Density, laplace: list[Laplace], membership: NDArray) -> xr.
         "repaired": [m.repaired for m in laplace],
         "newton_decrement": [m.newton_decrement for m in laplace],
     }
-    table = model_dataset(density.model, density.expand(positions), ["mode"]).assign(
-        {k: ("mode", np.asarray(v)) for k, v in per_mode.items()}
-    )
+    table = model_dataset(space.model, space.expand(positions), ["mode"]).assign({k: ("mode", np.asarray(v)) for k, v in per_mode.items()})
     table["position"] = (("mode", "unconstrained"), positions)
-    return table.assign_coords(mode=np.arange(len(laplace)), unconstrained=np.array(density.labels))
+    return table.assign_coords(mode=np.arange(len(laplace)), unconstrained=np.array(space.labels))

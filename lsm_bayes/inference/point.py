@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pymc as pm
@@ -19,6 +19,18 @@ from nutpie.sample import CompiledModel
 
 from .compiled import Call, compile_model, usable_threads
 from .flat import FlatSpace, Vector
+
+
+class LogDensity(Protocol):
+    """What a climb needs: log-density and gradient at a vector of ``dimension`` numbers, which ``threads`` may ask for at a time."""
+
+    dimension: int
+    evaluations: int
+    threads: int
+
+    def __call__(self, position: Vector) -> tuple[float, Vector]:
+        """Return log-density and gradient; -inf and zeros where either is not finite."""
+        ...
 
 
 class Density(FlatSpace):
