@@ -107,7 +107,7 @@ def advi(
         raise ValueError(f"family is {family!r}; choose one of {FAMILIES}")
     if min(samples, draws, window) < 1 or iterations < 2 * window:
         raise ValueError(
-            f"Got iterations={iterations}, window={window}, samples={samples}, draws={draws}; all must be positive, and iterations at least "
+            f"Got iterations={iterations}, window={window}, samples={samples}, draws={draws}; all must be positive, iterations at least "
             "two windows, or nothing can be said of convergence."
         )
     density, began = as_density(model), time.perf_counter()

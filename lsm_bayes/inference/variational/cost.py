@@ -121,8 +121,10 @@ class AssimilationCost:
             seen = (up - down).T / (2 * step)
         else:
             seen = self.problem.jacobian(x) @ self.root
+        # A direction in which the run fails tells nothing: the prior's width stays, and Pareto k will say so.
+        seen = np.nan_to_num(seen)
         # The R of QR has the same singular values, at a size that does not grow with the number of observations.
-        triangular = np.linalg.qr(np.nan_to_num(seen), mode="r")
+        triangular = np.linalg.qr(seen, mode="r")
         _, values, rows = np.linalg.svd(triangular, full_matrices=True)
         return np.concatenate([values, np.zeros(self.dimension - len(values))]), rows.T
 

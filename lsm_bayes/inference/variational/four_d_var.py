@@ -31,7 +31,7 @@ def four_d_var(
     covariance: str | None = None,
     outer: int = 50,
     inner: int | None = None,
-    tolerance: float = 1e-6,
+    tolerance: float = 1e-4,
     draws: int = 1000,
     resample: bool = False,
     seed: int = 0,

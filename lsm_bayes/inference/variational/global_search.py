@@ -60,7 +60,7 @@ def global_search(
 
     Of a model or an `InverseProblem`, the log-density of the active elements is searched with forward runs alone, and the covariance is
     the inverse of the Gauss-Newton Hessian by differences of predictions: a model without a gradient will do. Of a `Density`, the whole
-    vector is searched, and the covariance is the inverse of its Hessian.
+    vector is searched, and the covariance is the inverse of its Hessian. Ctrl-C keeps the searches that have ended.
 
     Parameters
     ----------

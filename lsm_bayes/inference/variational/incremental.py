@@ -45,7 +45,7 @@ class Descent:
 
 
 def gauss_newton(
-    cost: AssimilationCost, start: Vector, *, outer: int = 50, inner: int | None = None, tolerance: float = 1e-6, accuracy: float = 1e-10
+    cost: AssimilationCost, start: Vector, *, outer: int = 50, inner: int | None = None, tolerance: float = 1e-4, accuracy: float = 1e-10
 ) -> Descent:
     """Minimise the cost by incremental 4D-Var (Courtier et al. 1994, doi 10.1002/qj.49712051912).
 
