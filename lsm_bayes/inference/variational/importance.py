@@ -92,10 +92,12 @@ def judge(lp: Vector, log_q: Vector) -> Judgement:
             warnings.filterwarnings("ignore", message=".*[Pp]areto", category=UserWarning)
             # It takes a log-likelihood and turns the sign itself.
             smoothed, k = array_stats.psislw(-smoothed, axis=-1)
+    # All weight on a draw or two leaves no tail to fit.
+    k = float(k) if np.isfinite(k) else np.inf
     weights = np.zeros(number)
     weights[good] = np.exp(smoothed - np.logaddexp.reduce(smoothed))
     evidence = ratio[good].max() + np.logaddexp.reduce(ratio[good] - ratio[good].max()) - np.log(number)
-    return Judgement(float(k), limit, weights, float(1.0 / np.sum(weights**2)), elbo, float(evidence), failed)
+    return Judgement(k, limit, weights, float(1.0 / np.sum(weights**2)), elbo, float(evidence), failed)
 
 
 def approximate_tree(
