@@ -162,17 +162,17 @@ def main(twins: int) -> None:
                 if "Laplace" in method:  # the search for it counts
                     done[method]["equivalents"] = 4 * (density.evaluations - gradients)
                 path.write_text(json.dumps(done))
+                write(twins)
                 shown = done[method]
                 print(
                     f"{method}: error {max(shown['error']):.2f}, ratio {min(shown['ratio']):.2f}-{max(shown['ratio']):.2f}, "
                     f"k {shown['pareto_k']:.2f}, {shown['equivalents']} runs, {shown['seconds']:.1f} s, converged {shown['converged']}",
                     flush=True,
                 )
-    write(twins)
 
 
 def write(twins: int) -> None:
-    """Write the table from what is stored."""
+    """Write the table from what is stored, after each piece: a run that is cut off leaves it."""
     lines = [
         "# Variational methods against the exact posterior",
         "",
@@ -186,8 +186,11 @@ def write(twins: int) -> None:
         "",
     ]
     for label in MODELS:
-        rows = [json.loads((RESULTS / f"{label}-{k}.json").read_text()) for k in range(twins)]
-        exacts = [json.loads((RESULTS / f"{label}-{k}-exact.json").read_text()) for k in range(twins)]
+        done = [k for k in range(twins) if (RESULTS / f"{label}-{k}.json").exists()]
+        if not done:
+            lines += [f"## {label}", "", "Not run yet.", ""]
+            continue
+        rows, exacts = ([json.loads((RESULTS / f"{label}-{k}{end}.json").read_text()) for k in done] for end in ("", "-exact"))
         signal = [r["4D-Var, Gauss-Newton, from the background"]["signal"] for r in rows]
         lines += [
             f"## {label}, {len(exacts[0]['mean'])} parameters",
@@ -205,6 +208,9 @@ def write(twins: int) -> None:
         for method in METHODS:
             pairs = [(r[method], e) for r, e in zip(rows, exacts, strict=True) if method in r]
             found = [f for f, _ in pairs]
+            if not found:
+                lines.append(f"| {method} | not run yet | | | | | |")
+                continue
             errors, ratios = (np.concatenate([f[k] for f in found]) for k in ("error", "ratio"))
             seconds = np.mean([f["seconds"] / e["seconds"] for f, e in pairs])
             lines.append(
