@@ -8,7 +8,6 @@ values; priors that are not normal on the unconstrained scale are replaced by no
 as constraints, are left out. Methods that use the log-density of the model itself see none of these.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -26,13 +25,14 @@ from lsm_bayes.calibration.choices import Calibration
 from lsm_bayes.graphs import COMPILED
 
 from .compiled import flat_outputs
-from .flat import IMPROPER, FlatSpace, Vector
+from .flat import IMPROPER, Vector
+from .log_density import LogDensity
 
 PRIOR_DRAWS = 4000
 """From which moments of priors that are not normal are taken."""
 
 
-class InverseProblem(FlatSpace):
+class InverseProblem(LogDensity):
     """Predictions, observations, prior and errors of a model.
 
     Parameters
@@ -70,16 +70,15 @@ class InverseProblem(FlatSpace):
     """
 
     def __init__(self, model: pm.Model, hold: Mapping[str, object] | None = None, *, cores: int = 1):
-        super().__init__(model)
-        hold, self.cores = dict(hold or {}), cores
+        super().__init__(model, cores=cores)
+        hold = dict(hold or {})
         unknown = set(hold) - set(self.slices)
         if unknown:
             raise ValueError(f"cannot hold {sorted(unknown)}: the free variables are {', '.join(self.slices)}")
         if not model.observed_RVs:
             raise ValueError("the model has no observed variable, so there is nothing to assimilate")
         self.notes: list[str] = []
-        self.forward_runs = self.failures = self.tangent_runs = self.adjoint_runs = 0
-        self._began = time.perf_counter()
+        self.tangent_runs = self.adjoint_runs = 0
         parts = [_moments_of(model, rv) for rv in model.observed_RVs]
         means = model.replace_rvs_by_values([p[0] for p in parts])
         shapes = model.replace_rvs_by_values([v for p in parts for v in p[1:]])
@@ -315,45 +314,9 @@ class InverseProblem(FlatSpace):
         """Draw active elements from the prior itself, shape (number, d)."""
         return self.prior_positions(number, rng)[:, self.active]
 
-    @cached_property
-    def _log_density(self) -> Callable[[Vector], Vector]:
-        position, (value,) = flat_outputs(self.model, [self.model.logp()])
-        function = pytensor.function([position], value, mode=COMPILED, on_unused_input="ignore")
-        function.trust_input = True
-        return function
-
-    def log_density(self, position: Vector) -> float:
-        """Log-posterior of the model itself, without a gradient: one forward run.
-
-        Parameters
-        ----------
-        position : numpy.ndarray
-            Flat unconstrained vector, shape (dimension,).
-
-        Returns
-        -------
-        float
-            Nats, with the Jacobian of the transforms; -inf where it is not finite, counted in ``failures``.
-        """
-        self.forward_runs += 1
-        try:
-            value = float(self._log_density(np.ascontiguousarray(position, dtype="float64")))
-        except (ArithmeticError, ValueError, np.linalg.LinAlgError):
-            value = np.nan
-        if np.isfinite(value):
-            return value
-        self.failures += 1
-        return -np.inf
-
     def cost(self) -> dict[str, Any]:
         """Say what was spent so far, for the root attribute ``cost`` of a result."""
-        return {
-            "forward_runs": self.forward_runs,
-            "tangent_runs": self.tangent_runs,
-            "adjoint_runs": self.adjoint_runs,
-            "failed_simulations": self.failures,
-            "seconds": time.perf_counter() - self._began,
-        }
+        return super().cost() | {"tangent_runs": self.tangent_runs, "adjoint_runs": self.adjoint_runs}
 
 
 def as_problem(model: "pm.Model | InverseProblem") -> InverseProblem:
