@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pymc as pm
@@ -12,6 +12,7 @@ from lsm_bayes.calibration.build import prior_model
 from lsm_bayes.calibration.choices import Calibration
 from lsm_bayes.inference import Density, local_evidence, prior_starts, sample, sample_mixture
 from lsm_bayes.inference.flat import IMPROPER
+from lsm_bayes.inference.gradient_free.smc import run_smc
 from lsm_bayes.inference.point import as_density
 
 METHODS = ("bridge", "smc")
@@ -68,8 +69,8 @@ def log_evidence(
         attribute ``log_evidence``.
     method : {"bridge", "smc"}
         ``bridge``: bridge sampling from the draws of each mode, through intermediate densities where needed (`local_evidence`); modes
-        that were not found are not counted. ``smc``: ``pymc.sample_smc`` from the prior, which needs no draws and finds
-        modes by itself; it takes thousands of simulations for each of many temperatures.
+        that were not found are not counted. ``smc``: `lsm_bayes.inference.gradient_free.run_smc` from the prior, which needs no
+        draws and finds modes by itself; it takes thousands of simulations for each of many temperatures.
     seed : int
         Seed.
     draws, chains, cores : int
@@ -95,7 +96,7 @@ def log_evidence(
         raise ValueError(f"the priors of {', '.join(improper)} are improper: the evidence is not defined; give them proper priors")
     mass, its_error = _prior_mass(plain, seed)
     if method == "smc":
-        value, error = _smc(plain, seed, draws, chains, cores, progress)
+        value, error = run_smc(plain, draws, chains, seed, cores=cores, progress=progress).evidence
     else:
         value, error = _bridge(as_density(model), tree, seed, draws, chains, cores, progress)
     found = LogEvidence(value - mass, float(np.hypot(error, its_error)), mass, method)
@@ -126,23 +127,6 @@ def _of_draws(density: Density, tree: xr.DataTree, rng: np.random.Generator) -> 
     positions = tree["unconstrained"].to_dataset()["position"].transpose("chain", "draw", "unconstrained").values
     found = local_evidence(density, positions, tree["sample_stats"].to_dataset()["lp"].values, rng, error=AIM)
     return found.log_evidence, found.error
-
-
-def _smc(model: pm.Model, seed: int, draws: int, chains: int, cores: int, progress: bool) -> tuple[float, float]:
-    """Run SMC several times; PyMC tempers observations and potentials, from the prior of the random variables."""
-    tree = pm.sample_smc(
-        draws=draws, chains=chains, cores=cores, model=model, random_seed=seed, progressbar=progress, compute_convergence_checks=False
-    )
-    stages: Any = tree["sample_stats"]["log_marginal_likelihood"].values
-    # A list by stage for each chain, ragged as runs take different numbers of stages; the last is the evidence.
-    last = np.array([_last(chain) for chain in stages])
-    total = float(np.logaddexp.reduce(last) - np.log(last.size))
-    return total, float(last.std(ddof=1) / np.sqrt(last.size)) if last.size > 1 else np.nan
-
-
-def _last(chain: Any) -> float:
-    flat = np.concatenate([np.atleast_1d(np.asarray(x, dtype=float)) for x in np.atleast_1d(chain)])
-    return float(flat[np.isfinite(flat)][-1])
 
 
 def _prior_mass(model: pm.Model, seed: int) -> tuple[float, float]:

@@ -171,7 +171,9 @@ def sample_de_mcz(
     if past.ndim != 2 or past.shape[1] != density.dimension or len(past) < 2:
         raise ValueError(f"archive has shape {past.shape}; give at least 2 unconstrained positions, shape (m, {density.dimension})")
     if chains < 1 or not 0 <= snooker <= 1 or min(pairs, crossovers) < 1:
-        raise ValueError(f"got chains={chains}, snooker={snooker}, pairs={pairs}, crossovers={crossovers}; snooker is a share, others count")
+        raise ValueError(
+            f"got chains={chains}, snooker={snooker}, pairs={pairs}, crossovers={crossovers}; snooker is a share, others count"
+        )
     move = DifferentialEvolution(past, snooker=snooker, pairs=pairs, crossovers=crossovers)
     plan = Plan(draws, tune, thin, block, Path(store) if store is not None else None, resume, progress)
     target = density.log_densities

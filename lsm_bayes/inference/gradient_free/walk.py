@@ -146,7 +146,7 @@ class Plan:
 
 
 def walk(
-    space: FlatSpace, target: Target, move: Move, starts: NDArray | Callable[[], NDArray], plan: Plan, *, method: str, seed: int
+    space: FlatSpace, target: Target, move: Move, starts: Callable[[], NDArray], plan: Plan, *, method: str, seed: int, runs_each: int = 1
 ) -> xr.DataTree:
     """Run chains and build their result.
 
@@ -166,6 +166,8 @@ def walk(
         Name of the method.
     seed : int
         Seed of the moves.
+    runs_each : int
+        Forward runs that a log-density takes.
 
     Returns
     -------
@@ -182,15 +184,17 @@ def walk(
         If interrupted before a draw was kept.
     """
     store, rng = plan.store, np.random.default_rng([seed, 1])
-    identity = json.dumps({"data": data_hash(space.model), "labels": space.labels, "method": method, "plan": plan.blocks, "thin": plan.thin})
+    identity = json.dumps(
+        {"data": data_hash(space.model), "labels": space.labels, "method": method, "plan": plan.blocks, "thin": plan.thin}
+    )
     folder = blocks_folder(store) if store else None
     if folder and folder.exists() and not plan.resume:
         raise FileExistsError(f"{folder} holds an unfinished run: go on with resume=True, or delete it to start anew")
     if plan.resume and store and store.exists() and not (folder and folder.exists()):
         return load(store)
-    state, done = _resumed(folder, identity, target, rng) if folder and folder.exists() else ({}, 0)
+    state, done = _resumed(folder, identity, rng) if folder and folder.exists() else ({}, 0)
     if not state:
-        first = starts() if callable(starts) else starts
+        first = starts()
         state = {"positions": np.array(first, dtype="float64"), "lp": target(first), "seconds": np.zeros(1), "failed": np.zeros(1)}
         state["runs"] = np.array([len(first)])
         _check_starts(state["lp"])
@@ -213,7 +217,7 @@ def walk(
     kept = [rows for rows in kept if rows]
     stack = {name: np.concatenate([rows[name] for rows in kept]).swapaxes(0, 1) for name in kept[0]}
     cost = {
-        "forward_runs": int(state["runs"][0]),
+        "forward_runs": int(state["runs"][0]) * runs_each,
         "failed_simulations": int(state["failed"][0]),
         "seconds": float(state["seconds"][0]),
         "interrupted": interrupted,
@@ -253,7 +257,7 @@ def _read(folder: Path | None, index: int) -> Rows:
         return dict(found)
 
 
-def _resumed(folder: Path, identity: str, target: Target, rng: np.random.Generator) -> tuple[State, int]:
+def _resumed(folder: Path, identity: str, rng: np.random.Generator) -> tuple[State, int]:
     """State after the last whole block, and how many there are; the generator is set to its state."""
     if not (folder / "state.npz").exists():
         return {}, 0

@@ -40,7 +40,9 @@ def test_values_are_those_of_the_density_with_gradient() -> None:
         as_log_density("model")
 
 
-@pytest.mark.parametrize("settings", [{}, {"snooker": 1.0}, {"snooker": 0.0, "pairs": 3, "crossovers": 3}], ids=["both", "snooker", "dream"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"snooker": 1.0}, {"snooker": 0.0, "pairs": 3, "crossovers": 3}], ids=["both", "snooker", "dream"]
+)
 def test_differential_evolution_is_exact(gaussian: LogDensity, settings: dict) -> None:
     tree = sample_de_mcz(gaussian, 6000, 1500, chains=4, seed=1, initial=MEAN + np.zeros((4, 3)), **settings)
     check_moments(tree, 0.12)
@@ -51,9 +53,7 @@ def test_differential_evolution_is_exact(gaussian: LogDensity, settings: dict) -
 
 def test_adaptive_metropolis_is_exact(gaussian: LogDensity) -> None:
     # The first proposals are 100 times too narrow for one coordinate and 10 times too wide for another.
-    tree = sample_adaptive_metropolis(
-        gaussian, 8000, 3000, chains=4, seed=1, initial=MEAN + np.zeros((4, 3)), covariance=np.eye(3)
-    )
+    tree = sample_adaptive_metropolis(gaussian, 8000, 3000, chains=4, seed=1, initial=MEAN + np.zeros((4, 3)), covariance=np.eye(3))
     check_moments(tree, 0.12)
     rate = tree["sample_stats"]["acceptance_rate"].values
     assert 0.2 < rate[:, 2000:].mean() < 0.45
