@@ -248,12 +248,26 @@ def _numeric(model: ProcessModel, data: xr.Dataset, parameters: Any, outputs: Se
     chosen = _chosen(model, outputs)
     derived = _derived(model, chosen, forcing.folded)
     inputs, example, dims = numeric_inputs(model, derived, forcing, parameters)
-    pieces = [_function(derived, lanes_for(i[0].shape[1]) if isinstance(derived, Program) else 0)(*i) for i in inputs]
+    pieces = [compiled_run(derived, lanes_for(i[0].shape[1]) if isinstance(derived, Program) else 0)(*i) for i in inputs]
     return _labelled(model, derived, forcing, example, dims, chosen, pieces)
 
 
 @cache
-def _function(derived: Program | NestedProgram, lanes: int) -> Any:
+def compiled_run(derived: Program | NestedProgram, lanes: int) -> Any:
+    """Compile runs of a program, once.
+
+    Parameters
+    ----------
+    derived : Program or NestedProgram
+        The program.
+    lanes : int
+        From `lsm_bayes.lanes.lanes_for`.
+
+    Returns
+    -------
+    callable
+        Function of the arrays of `numeric_inputs` that returns states (n_state, time + 1, members) and fluxes (n_flux, time, members).
+    """
     inputs = [pt.dmatrix("parameter"), pt.dmatrix("initial"), *(pt.dtensor3("column") for _ in range(derived.n_columns))]
     return pytensor.function(inputs, Trajectory(derived, lanes=lanes)(*inputs, return_list=True), mode="NUMBA")
 
