@@ -123,9 +123,9 @@ def run_smc(
         idata_kwargs={"log_likelihood": False},
     )
     stats: Any = tree["sample_stats"]
-    # Lists by stage for each run, ragged as runs take different numbers of stages; the last is the evidence.
-    evidence = [_finite(v)[-1] for v in stats["log_marginal_likelihood"].values]
-    runs = [_finite(v) for v in stats["runs"].values]
+    # By stage for each run, ragged as runs take different numbers of stages; without the axis of runs where there is one.
+    by_run = [stats[name].values if chains > 1 else [stats[name].values] for name in ("log_marginal_likelihood", "runs")]
+    evidence, runs = [_finite(v)[-1] for v in by_run[0]], [_finite(v) for v in by_run[1]]  # the last is the evidence of all data
     return SmcRuns(
         tree["posterior"].to_dataset(),
         np.array(evidence),

@@ -34,8 +34,8 @@ def test_evidence_of_a_regression_is_exact() -> None:
         pm.Normal("y", x @ b, 1.0, observed=y)
     spread = np.eye(30) + 4.0 * x @ x.T
     exact = -0.5 * (y @ np.linalg.solve(spread, y) + np.linalg.slogdet(2 * np.pi * spread)[1])
-    for kernel in ("independent", "walk"):
-        found = run_smc(model, 800, 2, seed=2, kernel=kernel)
+    for kernel, chains in (("independent", 2), ("walk", 1)):
+        found = run_smc(model, 800, chains, seed=2, kernel=kernel)
         assert found.evidence[0] == pytest.approx(exact, abs=0.3)
         assert found.posterior["b"].mean(("chain", "draw")).values == pytest.approx(np.linalg.lstsq(x, y)[0], abs=0.1)
 
