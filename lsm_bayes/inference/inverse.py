@@ -43,6 +43,9 @@ class InverseProblem(LogDensity):
     hold : mapping of str to array, optional
         Values, constrained, of free variables at which these are held; those of the error models where nothing else is said are held at
         their default starting values, which is rarely what is meant: take them from a fit.
+    around : numpy.ndarray, optional
+        Flat unconstrained vector, such as that of a mode, in place of the default starting values: where errors are read, and where what
+        predictions do not depend on is held.
     cores : int
         Runs of an external model at a time.
 
@@ -69,7 +72,7 @@ class InverseProblem(LogDensity):
         If an observed variable has other errors, a name is unknown or nothing is left to infer.
     """
 
-    def __init__(self, model: pm.Model, hold: Mapping[str, object] | None = None, *, cores: int = 1):
+    def __init__(self, model: pm.Model, hold: Mapping[str, object] | None = None, *, around: Vector | None = None, cores: int = 1) -> None:
         super().__init__(model, cores=cores)
         hold = dict(hold or {})
         unknown = set(hold) - set(self.slices)
@@ -84,7 +87,7 @@ class InverseProblem(LogDensity):
         shapes = model.replace_rvs_by_values([v for p in parts for v in p[1:]])
         self._position, outputs = flat_outputs(model, [*means, *shapes])
         self._means, spreads = [v.ravel() for v in outputs[: len(means)]], outputs[len(means) :]
-        self.base = self._starting(hold)
+        self.base = self._starting(hold, around)
         inside = set(ancestors(means))
         seen = [rv.name for rv in model.free_RVs if model.rvs_to_values[rv] in inside and rv.name not in hold]
         if not seen:
@@ -92,11 +95,11 @@ class InverseProblem(LogDensity):
         self.active = np.concatenate([np.arange(self.slices[n].start, self.slices[n].stop) for n in seen])
         self.names = [self.labels[i] for i in self.active]
         guessed = [n for n in self.slices if n not in seen and n not in hold]
-        if guessed:
+        if guessed and around is None:
             self.notes.append(f"held at default starting values: {', '.join(guessed)}")
         if model.potentials:
             self.notes.append(f"potentials are left out: {', '.join(v.name for v in model.potentials)}")
-        self._note_errors_that_vary(model, shapes, seen)
+        self._note_errors_that_vary(model, shapes, seen, around is not None)
         self._whiteners = self._read_errors(spreads)
         counts = [w.size for w in self._whiteners]
         self._cuts = np.cumsum(counts)[:-1]
@@ -104,9 +107,13 @@ class InverseProblem(LogDensity):
         self.observed = self.whiten(np.concatenate(values))
         self.log_normaliser = float(sum(w.log_normaliser for w in self._whiteners))
 
-    def _starting(self, hold: Mapping[str, object]) -> Vector:
+    def _starting(self, hold: Mapping[str, object], around: Vector | None) -> Vector:
         point = self.model.initial_point(0)
         base = np.concatenate([np.ravel(point[self.value_names[n]]) for n in self.slices]).astype("float64")
+        if around is not None:
+            if np.shape(around) != base.shape:
+                raise ValueError(f"around has shape {np.shape(around)}; give a flat unconstrained vector of shape {base.shape}")
+            base = np.array(around, dtype="float64")
         if hold:
             values = self.expand(base)
             flat = self.flatten({n: hold.get(n, values[n]) for n in self.slices})
@@ -114,11 +121,12 @@ class InverseProblem(LogDensity):
                 base[self.slices[n]] = flat[self.slices[n]]
         return base
 
-    def _note_errors_that_vary(self, model: pm.Model, shapes: list[Variable], seen: list[str]) -> None:
+    def _note_errors_that_vary(self, model: pm.Model, shapes: list[Variable], seen: list[str], given: bool) -> None:
         found = set(ancestors(shapes))
         varying = [n for n in seen if model.rvs_to_values[model[n]] in found]
         if varying:
-            self.notes.append(f"the errors depend on {', '.join(varying)}, and are taken at their starting values")
+            where = "around the given position" if given else "at starting values"
+            self.notes.append(f"the errors depend on {', '.join(varying)}, and are taken as they are {where}")
 
     def _read_errors(self, spreads: list[Variable]) -> list["_Whitener"]:
         function = pytensor.function([self._position], spreads, mode=COMPILED, on_unused_input="ignore")

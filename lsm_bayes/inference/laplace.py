@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .flat import Vector
-from .point import Density, LogDensity, as_density
+from .point import Density, Differentiable, as_density
 from .tree import build_tree
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Laplace:
         return -0.5 * np.sum(z**2, axis=-1) - 0.5 * self.mode.size * LOG_2PI - np.sum(np.log(np.diag(self.scale)))
 
 
-def hessian(density: LogDensity, position: Vector, step: float = 1e-4) -> NDArray:
+def hessian(density: Differentiable, position: Vector, step: float = 1e-4) -> NDArray:
     """Negative Hessian of the log-posterior by central differences of the exact gradient.
 
     The step is 1e-4 in unconstrained units; a direction where that is not between 1e-5 and 1e-1 posterior standard deviations
@@ -86,7 +86,7 @@ def hessian(density: LogDensity, position: Vector, step: float = 1e-4) -> NDArra
 
     Parameters
     ----------
-    density : LogDensity
+    density : Differentiable
         Such as a `Density`.
     position : numpy.ndarray
         Where, shape (D,).
@@ -122,12 +122,12 @@ def hessian(density: LogDensity, position: Vector, step: float = 1e-4) -> NDArra
     return (result + result.T) / 2
 
 
-def laplace_at(density: LogDensity, position: Vector, polish: int = 8) -> Laplace:
+def laplace_at(density: Differentiable, position: Vector, polish: int = 8) -> Laplace:
     """Fit a Laplace approximation, after a few Newton steps towards the exact mode.
 
     Parameters
     ----------
-    density : LogDensity
+    density : Differentiable
         Such as a `Density`.
     position : numpy.ndarray
         At or near a mode, shape (D,).
@@ -162,7 +162,7 @@ def laplace_at(density: LogDensity, position: Vector, polish: int = 8) -> Laplac
     return Laplace(position, value, scale, evidence, condition, repaired, decrement)
 
 
-def _newton_step(density: LogDensity, position: Vector, value: float, direction: Vector) -> tuple[Vector, float, Vector] | None:
+def _newton_step(density: Differentiable, position: Vector, value: float, direction: Vector) -> tuple[Vector, float, Vector] | None:
     for fraction in (1.0, 0.3, 0.1, 0.01):
         trial = position + fraction * direction
         new, gradient = density(trial)

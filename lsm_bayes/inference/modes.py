@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 
 from .flat import FlatSpace, Vector
 from .laplace import Laplace, factor, hessian, laplace_at
-from .point import Density, LogDensity, as_density
+from .point import Density, Differentiable, as_density
 from .store import write_dataset
 from .tree import data_hash, model_dataset
 
@@ -148,14 +148,14 @@ def _made_finite(density: Density, positions: NDArray, rng: np.random.Generator)
     return positions
 
 
-def climb(density: LogDensity, start: Vector, scale: Vector, max_evaluations: int) -> tuple[Vector, float, bool]:
+def climb(density: Differentiable, start: Vector, scale: Vector, max_evaluations: int) -> tuple[Vector, float, bool]:
     """Climb to a mode by L-BFGS-B with exact gradients, in bursts between which the coordinates are whitened with the curvature.
 
     Whitening costs 2 D gradients and pays: at a condition number of 1e6 L-BFGS alone needs thousands.
 
     Parameters
     ----------
-    density : LogDensity
+    density : Differentiable
         Such as a `Density`.
     start : numpy.ndarray
         First position, shape (D,).
@@ -186,7 +186,7 @@ def climb(density: LogDensity, start: Vector, scale: Vector, max_evaluations: in
     return position, value, converged
 
 
-def _burst(density: LogDensity, origin: Vector, value: float, transform: NDArray, evaluations: int) -> tuple[Vector, float]:
+def _burst(density: Differentiable, origin: Vector, value: float, transform: NDArray, evaluations: int) -> tuple[Vector, float]:
     """L-BFGS-B in coordinates ``origin + transform z``: the best position and how much it gained."""
 
     def objective(z: Vector) -> tuple[float, Vector]:

@@ -21,7 +21,7 @@ from .compiled import Call, compile_model, usable_threads
 from .flat import FlatSpace, Vector
 
 
-class LogDensity(Protocol):
+class Differentiable(Protocol):
     """What a climb needs: log-density and gradient at a vector of ``dimension`` numbers, which ``threads`` may ask for at a time."""
 
     dimension: int

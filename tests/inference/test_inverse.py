@@ -84,6 +84,21 @@ def test_calibration_with_memory_of_errors() -> None:
     assert np.isclose(w @ problem.tangent(x, v), v @ problem.adjoint(x, w), rtol=1e-10)
 
 
+def test_errors_that_vary_are_read_around_a_position() -> None:
+    with pm.Model() as model:
+        x = pm.Normal("x")
+        noise = pm.HalfNormal("noise")
+        pm.Normal("y", x * np.ones(2), noise * (1.0 + x**2), observed=np.zeros(2))
+    problem = InverseProblem(model, around=np.array([2.0, np.log(0.5)]))
+    assert np.allclose(problem.predict(np.array([1.0])), 1.0 / (0.5 * 5.0))
+    assert problem.notes == ["the errors depend on x, and are taken as they are around the given position"]
+    assert (
+        "at starting values" in InverseProblem(model).notes[1] and "held at default starting values: noise" in InverseProblem(model).notes
+    )
+    with pytest.raises(ValueError, match=r"around has shape \(3,\); give a flat unconstrained vector of shape \(2,\)"):
+        InverseProblem(model, around=np.zeros(3))
+
+
 def test_failed_runs_are_counted_and_other_priors_become_normal() -> None:
     with pm.Model() as model:
         rate = pm.LogNormal("rate", 0.0, 0.5)
