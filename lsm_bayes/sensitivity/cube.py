@@ -1,4 +1,4 @@
-"""The prior as a map from independent standard normals: what global sensitivity methods sample is the unit cube, and this carries it over."""
+"""The prior as a map from independent standard normals: global methods sample the unit cube, and this carries it over."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -156,11 +156,12 @@ def active_subspace(sample: GradientSample, *, resamples: int = 200, seed: int =
     rng = np.random.default_rng(seed)
 
     def spectrum(rows: NDArray) -> tuple[NDArray, NDArray]:
-        values, vectors = np.linalg.eigh(np.einsum("nki,nkj->kij", g[rows], g[rows]) / n)
+        outer: NDArray = np.einsum("nki,nkj->kij", g[rows], g[rows]) / n
+        values, vectors = np.linalg.eigh(outer)
         return np.maximum(values[:, ::-1], 0.0), np.swapaxes(vectors[:, :, ::-1], 1, 2)
 
     values, vectors = spectrum(np.arange(n))
-    low, high = np.quantile([spectrum(rng.integers(n, size=n))[0] for _ in range(resamples)], [0.025, 0.975], axis=0)
+    low, high = np.quantile([spectrum(np.asarray(rng.integers(n, size=n)))[0] for _ in range(resamples)], [0.025, 0.975], axis=0)
     # Eigenvalues below rounding are one another's equals: no gap is looked for among them.
     logs = np.log(np.maximum(values, 1e-12 * np.maximum(values[:, :1], 1e-300)))
     dimension = np.argmax(logs[:, :-1] - logs[:, 1:], axis=1) + 1 if d > 1 else np.ones(k, dtype=int)

@@ -8,10 +8,13 @@ import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
+from numpy.typing import NDArray
 from pymc.distributions.moments import mean as mean_of
 
 from lsm_bayes.calibration.choices import Calibration
+from lsm_bayes.calibration.priors import value
 from lsm_bayes.declare import ProcessModel
+from lsm_bayes.simulation import simulate
 from lsm_bayes.vocabulary import unknown
 
 Period = Literal["record", "year", "month", "month_of_year", "step"]
@@ -49,8 +52,12 @@ def predictions(model: pm.Model) -> dict[str, Any]:
             mean = rv.owner.op.dist_params(rv.owner)[0] if rv.name in streams else mean_of(rv)
         except NotImplementedError as reason:
             raise ValueError(f"the mean of {rv.name!r} is not known ({reason}); name a Deterministic of the model as output") from reason
-        found[rv.name] = pt.broadcast_to(pt.as_tensor(mean, allow_xtensor_conversion=True), rv.shape).ravel()
+        found[rv.name] = pt.broadcast_to(pt.as_tensor(mean, allow_xtensor_conversion=True), _observed(model, rv).shape).ravel()
     return found
+
+
+def _observed(model: pm.Model, rv: Any) -> NDArray:
+    return np.asarray(model.rvs_to_values[rv].eval(), dtype=float)
 
 
 def stream_outputs(model: pm.Model, measure: str, by: Period) -> tuple[list[Any], pd.DataFrame]:
@@ -84,17 +91,18 @@ def stream_outputs(model: pm.Model, measure: str, by: Period) -> tuple[list[Any]
     times, tensors, rows = _times(model, by), [], []
     means = predictions(model) if measure != "log_likelihood" else {}
     for rv in model.observed_RVs:
-        observed = np.ravel(np.asarray(model.rvs_to_values[rv].eval(), dtype=float))
+        observed = _observed(model, rv).ravel()
         if measure == "log_likelihood":
             terms = pt.as_tensor(model.logp(vars=[rv], sum=False)[0], allow_xtensor_conversion=True).ravel()
-            size = int(observed.size if rv.owner.op.ndim_supp == 0 or by == "record" else 0) or observed.size
+            if by != "record" and rv.owner.op.ndim_supp:
+                raise ValueError(f"{rv.name!r} has one log density for all observations; give by='record', or another measure")
         else:
-            terms, size = (means[rv.name] - observed) ** 2 if measure == "rmse" else means[rv.name], observed.size
+            terms = (means[rv.name] - observed) ** 2 if measure == "rmse" else means[rv.name]
         if by == "record":
             whole = pt.sum(terms) if measure == "log_likelihood" else pt.mean(terms)
             values, labels = whole[None], [np.nan]
         else:
-            values, labels = _grouped(terms, times.get(rv.name), by, size, measure != "log_likelihood")
+            values, labels = _grouped(terms, times.get(rv.name), by, observed.size, measure != "log_likelihood")
         tensors.append(pt.sqrt(values) if measure == "rmse" else values)
         rows += [(f"{measure} {rv.name}", rv.name, t) for t in labels]
     if measure == "log_likelihood" and by == "record" and len(tensors) > 1:
@@ -113,7 +121,7 @@ def _times(model: pm.Model, by: Period) -> dict[str, pd.DatetimeIndex]:
 
 
 def _grouped(terms: Any, time: pd.DatetimeIndex | None, by: Period, size: int, average: bool) -> tuple[Any, list[Any]]:
-    """Sums or means over periods, and the label of each."""
+    """Sum or average over periods; with the label of each."""
     if by == "step" or time is None:
         return terms, list(time) if time is not None else list(range(size))
     keys = time.month if by == "month_of_year" else time.to_period("M" if by == "month" else "Y").to_timestamp()
@@ -178,9 +186,6 @@ def prior_of_process_model(
     ValueError
         For an unknown period and data of several sites.
     """
-    from lsm_bayes.calibration.priors import value
-    from lsm_bayes.simulation import simulate
-
     if by not in PERIODS:
         raise ValueError(unknown("period", by, PERIODS))
     if "site" in data.dims:

@@ -140,7 +140,8 @@ def _eigenvalues(values: np.ndarray, low: np.ndarray | None, high: np.ndarray | 
 
 def _active_subspace(r: xr.Dataset, axes: Any, number: int) -> None:
     k = min(number, r.sizes["direction"])
-    _eigenvalues(*(r[n].values[:k] for n in ("eigenvalue", "eigenvalue_low", "eigenvalue_high")), axes)
+    values, low, high = (r[n].values[:k] for n in ("eigenvalue", "eigenvalue_low", "eigenvalue_high"))
+    _eigenvalues(values, low, high, axes)
     axes.axvline(float(r["dimension"]) + 0.5, color=RED, ls=":", lw=1, label="largest gap")
     axes.set(xlabel="direction")
     axes.legend(frameon=False, fontsize=8)
@@ -163,7 +164,7 @@ def _profile(r: xr.Dataset, axes: Any, number: int) -> None:
 
 
 def _heat_map(r: xr.Dataset, variable: str, axes: Any, number: int) -> Any:
-    """Indices over time, strongest parameters on top."""
+    """Draw indices over time, strongest parameters on top."""
     values = r[variable]
     order = _strongest(values.mean("output", skipna=True), number)
     shown = values.isel(parameter=order).transpose("parameter", "output").values

@@ -11,7 +11,7 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 from numpy.typing import NDArray
-from pytensor.graph.replace import clone_replace
+from pytensor.graph.replace import clone_replace, graph_replace
 from pytensor.graph.traversal import ancestors
 from rich.progress import track
 
@@ -236,7 +236,7 @@ def _compiled(
     if model.potentials:
         notes.append(f"potentials are left out: {', '.join(v.name for v in model.potentials)}")
     position = compile_("position", lambda: ([z], cube.position))
-    external = getattr(model, "external", None)
+    external: Any = getattr(model, "external", None)
 
     def ahead(rows: NDArray) -> None:
         external.run_ahead(space.expand(np.stack([position(r) for r in rows])), cores=cores)
@@ -260,7 +260,8 @@ class _Adjoint:
     """
 
     def __init__(self, z: Any, whole: Any, outputs: int) -> None:
-        self._graph, self._outputs, self._density = (z, whole), outputs, None
+        self._graph, self._outputs = (z, whole), outputs
+        self._density: Density | None = None
 
     def __call__(self, coordinates: Vector, weights: Vector) -> tuple[Vector, Vector]:
         if self._density is None:
@@ -268,7 +269,7 @@ class _Adjoint:
             with pm.Model() as model:
                 moved = pm.Flat("coordinates", shape=z.type.shape)
                 weight = pm.Flat("weights", shape=self._outputs)
-                pm.Potential("total", pt.sum(weight * clone_replace([whole], {z: moved}, rebuild_strict=False)[0]))
+                pm.Potential("total", pt.sum(weight * graph_replace([whole], {z: moved})[0]))
             self._density = Density(model)
         value, gradient = self._density(np.concatenate([coordinates, weights]))
         if not np.isfinite(value):

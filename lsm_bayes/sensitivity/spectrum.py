@@ -40,9 +40,9 @@ def information_spectrum(model: pm.Model | FlatSpace, position: Vector, *, vary:
     Returns
     -------
     xarray.Dataset
-        Dims ``combination``, ``parameter``: ``eigenvalue``, ``variance_kept`` 1 / (1 + e), ``vector`` (weights of the coordinates in prior sd,
-        of unit length), ``contraction`` 1 - posterior sd / prior sd of each parameter, and ``words``: the main parts of each. Attribute
-        ``identifiable`` counts eigenvalues above 1.
+        Dims ``combination``, ``parameter``: ``eigenvalue``, ``variance_kept`` 1 / (1 + e), ``vector`` (weights of the coordinates in prior
+        sd, of unit length), ``contraction`` 1 - posterior sd / prior sd of each parameter, and ``words``: the main parts of each.
+        Attribute ``identifiable`` counts eigenvalues above 1.
 
     Raises
     ------
