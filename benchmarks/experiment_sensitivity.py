@@ -1,0 +1,148 @@
+"""Which parameters of DALEC-CDEA matter at two towers, and what is lost by calibrating ten. Writes benchmarks/sensitivity.md.
+
+Two questions. Do Morris, Sobol and gradients over the prior name the same parameters: Jaccard index of the eight strongest of 23, for the
+misfit (RMSE) of NEE. And what do the ten that `select_parameters` chooses keep of the gain in RMSE of NEE that all 23 bring, over the
+prior median, in fitted and in withheld years: RMSE of the simulation at the best mode of each, without its error model.
+
+Run: python benchmarks/experiment_sensitivity.py [SITE ...]. CH-Dav is downloaded, FI-Hyy needs LSM_BAYES_DATA. One piece a file in
+results/sensitivity; goes on where it stopped.
+"""
+
+import json
+import sys
+import time
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pymc as pm
+from lsm_bayes.models import get
+from numpy.typing import NDArray
+
+from lsm_bayes import datasets
+from lsm_bayes.calibration.predict import calibration_of
+from lsm_bayes.inference import Density, find_modes
+from lsm_bayes.sensitivity import dgsm, morris, response_of, sample_gradients, select_parameters, sobol
+from lsm_bayes.simulation import simulate
+
+HERE, RESULTS = Path(__file__).parent, Path("results/sensitivity")
+SITES = ("CH-Dav", "FI-Hyy")
+TOP, TEN, STARTS = 8, 10, 4
+
+
+def model_of(site: str) -> pm.Model:
+    """Six years, the last two withheld."""
+    data = datasets.load("ch-dav", start="2013", end="2018") if site == "CH-Dav" else datasets.load("fluxnet-daily-water", sites=[site])
+    years = np.unique(data["time"].dt.year)
+    return get("dalec_single_site").build(data.isel(time=(data["time"].dt.year < years[0] + 6).values), site, withheld_years=2)
+
+
+def rank(site: str) -> dict[str, object]:
+    """Rank the parameters three ways."""
+    response = response_of(model_of(site), "rmse")
+    gradients = sample_gradients(response, 512)
+    bound = dgsm(gradients)
+    variance, screened = sobol(response, 512), morris(response, 60)
+    found = {"sobol": variance["total"], "morris": screened["mu_star"], "adjoint": bound["mean_absolute"], "bound": bound["bound"]}
+    nee = {n: v.sel(output="rmse nee").values.tolist() for n, v in found.items()}
+    spread = variance["total_interval"].sel(output="rmse nee").values.tolist()
+    runs = {"sobol": variance.attrs["runs"], "morris": screened.attrs["runs"], "adjoint": 4 * 512}
+    return {
+        "names": response.names,
+        "nee": nee,
+        "sobol_interval": spread,
+        "runs": runs,
+        "failed": [variance.attrs["failed_runs"], gradients.failed],
+    }
+
+
+def misfit(model: pm.Model, density: Density, position: NDArray) -> tuple[float, float]:
+    """RMSE of daily NEE in fitted and withheld years, without the error model."""
+    c = calibration_of(model)
+    record, stream = c.records[0], c.streams[0]
+    values = density.expand(position)
+    known = {n: float(np.ravel(values[n])[0]) for n in c.declared if n not in c.fixed} | c.fixed
+    run = simulate(c.process_model, record.data, known, outputs=["nee"])["nee"].values.ravel()
+    time_, observed = stream.whole[0].time, stream.values[0]
+    error = run[np.isin(record.forcing.time, time_)] - observed
+    fitted = np.isin(time_, stream.fitted[0].time)
+    return float(np.sqrt(np.mean(error[fitted] ** 2))), float(np.sqrt(np.mean(error[~fitted] ** 2)))
+
+
+def reduce(site: str) -> dict[str, object]:
+    """Calibrate all parameters, and ten."""
+    model = model_of(site)
+    began = time.perf_counter()
+    chosen = select_parameters(model, TEN)
+    spent = time.perf_counter() - began
+    density = Density(model)
+    found: dict[str, object] = {"median": misfit(model, density, np.zeros(density.dimension))}
+    for name, one in (("all", model), ("ten", chosen.apply(model))):
+        own = density if one is model else Density(one)
+        if name == "ten":
+            # What the ten start from: values in the middle of the plausible prior draws.
+            found["start"] = misfit(one, own, np.zeros(own.dimension))
+        modes = find_modes(own, starts=STARTS, seed=1, max_evaluations=3000, progress=False)
+        found[name] = misfit(one, own, modes.positions[0])
+        found[f"{name} evaluations"] = modes.cost["gradient_evaluations"]
+        found[f"{name} log posterior"] = modes.table["log_posterior"].values.tolist()
+    return {**found, "chosen": chosen.chosen, "reasons": chosen.table["reason"].to_dict(), "seconds": spent}
+
+
+def jaccard(one: set[str], other: set[str]) -> float:
+    """Share of the names of either that are in both."""
+    return len(one & other) / len(one | other)
+
+
+def lines_of(site: str, ranked: dict, reduced: dict | None) -> list[str]:
+    """Write the tables of a site."""
+    names = np.array(ranked["names"])
+    top = {n: set(names[np.argsort(-np.array(v))[:TOP]]) for n, v in ranked["nee"].items() if n != "bound"}
+    lines = [f"## {site}", "", f"Jaccard index of the {TOP} strongest of {names.size} parameters, RMSE of NEE:", ""]
+    lines += ["| pair | index |", "| --- | --- |", *(f"| {a}, {b} | {jaccard(top[a], top[b]):.2f} |" for a, b in combinations(top, 2)), ""]
+    lines += ["| parameter | total Sobol index | its bound from gradients | rank: Sobol | Morris | adjoint |", "| --- " * 6 + "|"]
+    place = {n: np.argsort(np.argsort(-np.array(v))) + 1 for n, v in ranked["nee"].items()}
+    for i in np.argsort(place["sobol"]):
+        s, w, b = (ranked[k][i] if k == "sobol_interval" else ranked["nee"][k][i] for k in ("sobol", "sobol_interval", "bound"))
+        lines.append(f"| {names[i]} | {s:.3f} ± {w:.3f} | {b:.2g} | {place['sobol'][i]} | {place['morris'][i]} | {place['adjoint'][i]} |")
+    runs = ranked["runs"]
+    lines += ["", f"Forward-run equivalents: Sobol {runs['sobol']}, Morris {runs['morris']}, adjoint {runs['adjoint']}.", ""]
+    if reduced is None:
+        return lines
+    lines += [
+        "RMSE of daily NEE (gC m-2 d-1), simulation at the best mode:",
+        "",
+        "| parameters | fitted years | withheld years |",
+        "| --- | --- | --- |",
+    ]
+    labels = {"median": "prior median", "all": f"all {names.size} calibrated", "ten": f"{TEN} calibrated"}
+    lines += [f"| {label} | {reduced[k][0]:.3f} | {reduced[k][1]:.3f} |" for k, label in labels.items()]
+    kept = [(reduced["median"][k] - reduced["ten"][k]) / (reduced["median"][k] - reduced["all"][k]) for k in (0, 1)]
+    lines += [f"| share of the gain kept | {kept[0]:.1%} | {kept[1]:.1%} |", ""]
+    lines += [f"Gradients for the modes: {reduced['all evaluations']} with all, {reduced['ten evaluations']} with {TEN}.", ""]
+    return [*lines, "Why:", "", *(f"- {n}: {words}" for n, words in reduced["reasons"].items()), ""]
+
+
+def main(sites: list[str]) -> None:
+    """Run what is not done and write the page."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    lines = ["# Which parameters matter, and what calibrating ten of them keeps", ""]
+    lines += [
+        "Made by `python benchmarks/experiment_sensitivity.py`: DALEC-CDEA, model `dalec_single_site`, six years, the last two withheld.",
+        "",
+    ]
+    lines += ["Adjoint: prior mean of the size of the derivative with respect to the standard normal coordinate.", ""]
+    for site in sites:
+        stored: dict[str, dict] = {}
+        for name, work in (("rank", rank), ("reduce", reduce)):
+            path = RESULTS / f"{site}_{name}.json"
+            if not path.exists():
+                path.write_text(json.dumps(work(site)))
+                print(path.name, flush=True)
+            stored[name] = json.loads(path.read_text())
+        lines += lines_of(site, stored["rank"], stored["reduce"])
+        (HERE / "sensitivity.md").write_text("\n".join(lines).rstrip() + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(SITES))
