@@ -17,7 +17,8 @@ SEED, BLUE, RED = 1, "#0b3c5d", "#b5402a"
 # %% [markdown]
 # ## Data and model
 #
-# Three years of Davos, a spruce forest; the last is withheld. Without a network Hyytiälä is taken from the folder that `LSM_BAYES_DATA` names.
+# Three years of Davos, a spruce forest; the last is withheld. Without a network Hyytiälä is taken from the folder that `LSM_BAYES_DATA`
+# names.
 
 # %%
 try:

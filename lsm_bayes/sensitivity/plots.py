@@ -159,7 +159,7 @@ def _spectrum(r: xr.Dataset, axes: Any, number: int) -> None:
 def _profile(r: xr.Dataset, axes: Any, number: int) -> None:
     x = r["value"] if "value" in r else r["coordinate"]
     axes.plot(x, r["fall"], "o-", color=DARK, ms=3)
-    axes.axhline(1.92, color=RED, ls=":", lw=1)
+    axes.axhline(r.attrs["threshold"], color=RED, ls=":", lw=1)
     axes.set(ylabel="nats below the best fit")
 
 

@@ -122,6 +122,7 @@ def profile(
     threshold = float(chi2.ppf(level, 1) / 2)
     rows = {}
     for name, curve in curves.items():
+        curve.attrs["threshold"] = threshold
         values = density.expand(curve["position"].values)
         if name in values and values[name].ndim == 1:
             curve["value"] = ("point", values[name])

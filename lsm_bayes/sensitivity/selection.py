@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lsm_bayes.calibration.build import add_parameters_and_streams
 from lsm_bayes.calibration.card import card
 from lsm_bayes.calibration.choices import Calibration
+from lsm_bayes.calibration.earlier import check_earlier
 from lsm_bayes.calibration.predict import calibration_of
 from lsm_bayes.inference.flat import FlatSpace, Vector
 from lsm_bayes.inference.point import Density
@@ -113,6 +114,7 @@ def with_fixed(model: pm.Model, fixed: dict[str, float]) -> pm.Model:
         raise ValueError("every parameter would be fixed; leave some to be calibrated")
     new = replace(c, fixed={**c.fixed, **fixed}, initial={n: k for n, k in c.initial.items() if n not in fixed})
     dims = {*(f"{p.name}_observation" for p in c.streams), *(str(p.site_dim(len(c.records))) for p in c.streams), "site", "pft"}
+    check_earlier(new)
     with pm.Model(coords={n: v for n, v in model.coords.items() if n in dims}) as built:
         add_parameters_and_streams(new)
     built.calibration, built.card = new, card(new)
@@ -171,10 +173,9 @@ def select_parameters(
     ValueError
         For unknown names, numbers out of range, several sites with values of their own, and where every draw failed.
     """
-    space = model if isinstance(model, Density) else Density(model) if at is not None else model
-    plain = space.model if isinstance(space, Density) else space
+    plain = model.model if isinstance(model, Density) else model
     c = calibration_of(plain)
-    response = response_of(space, "mean", by="step")
+    response = response_of(plain, "mean", by="step")
     _check(response, number, keep)
     misfit = _misfit(response, c)
     if positions is None:

@@ -107,7 +107,8 @@ def test_failed_runs_are_dropped_with_their_trajectory_and_replaced_with_their_b
     assert found.attrs["replaced_blocks"] > 0 and found.attrs["dropped_blocks"] == 0 and np.isfinite(found["total"].values).all()
     assert abs(found["total"].values[0, 2]) < 1e-12 and found["total"].values[0, 1] > found["total"].values[0, 0] > 0.1
     fast = rbd_fast(r, 500)
-    assert fast.attrs["failed_runs"] == 500 - np.isfinite(r(np.zeros((500, 3)))).sum() + fast.attrs["failed_runs"] > 0
+    # A share of 1 - (1 - 0.150) (1 - 0.054) of the prior fails.
+    assert 80 < fast.attrs["failed_runs"] < 117 and np.isfinite(fast["first"].values).all()
     with pytest.raises(TypeError, match="without derivatives"):
         sample_gradients(r, 16)
     never = response_of_function(lambda values: np.nan, {"a": UNIFORM, "b": UNIFORM}, ["y"])
