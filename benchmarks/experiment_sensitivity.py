@@ -134,7 +134,7 @@ def main(sites: list[str]) -> None:
         "",
     ]
     lines += [
-        "Adjoint: prior mean of the size of the derivative with respect to the standard normal coordinate; bound: on the total Sobol index.",
+        "Adjoint: prior mean of the size of the derivative with respect to the normal coordinate; bound: on the total Sobol index.",
         "",
     ]
     for site in sites:
