@@ -27,6 +27,7 @@ ORDER = (
     {"external"},
     {"inference"},
     {"diagnostics"},
+    {"sensitivity"},
     {"comparison"},
     {"report"},
     {"models", "posterior"},
