@@ -6,35 +6,49 @@ from typing import Literal
 import numpy as np
 import pymc as pm
 import xarray as xr
+from numpy.typing import NDArray
 
 from ..flat import Vector
 from ..inverse import InverseProblem
-from .analysis import Analysis, EnsembleUpdate, as_update
+from .analysis import FEWEST, Analysis, EnsembleUpdate, as_update
 from .members import Members
 
+TINY = 1e-300
 
-def next_share(misfits: Vector, observations: int, used: float) -> float:
-    """Share of the likelihood to use next: the data misfit controller of Iglesias and Yang (2021, doi 10.1088/1361-6420/abd29b).
 
-    The share bounds the symmetrised Kullback-Leibler divergence between the tempered posteriors before and after.
+def next_share(predicted: NDArray, observed: Vector, used: float, most_shrink: float = 2.0) -> float:
+    """Share of the likelihood to use next.
+
+    The smaller of two: the data misfit controller of Iglesias and Yang (2021, doi 10.1088/1361-6420/abd29b),
+    ``max(M / (2 mean), sqrt(M / (2 var)))`` of the misfits, and the share that shrinks the variance of the ensemble ``most_shrink`` times in
+    the direction that the data know best. The first alone is generous where many data know few elements: a posterior of VSEM 800 times
+    narrower than its prior was reached in five steps, with errors of one to three standard deviations.
 
     Parameters
     ----------
-    misfits : numpy.ndarray
-        Half the sum of squared whitened residuals of each member; NaN is left out.
-    observations : int
-        Number of observations M.
+    predicted : numpy.ndarray
+        Whitened predictions of the members, shape (N, M); rows with NaN are left out.
+    observed : numpy.ndarray
+        Whitened observations, shape (M,).
     used : float
         Share used before, below 1.
+    most_shrink : float
+        Factor, above 1.
 
     Returns
     -------
     float
-        ``max(M / (2 mean), sqrt(M / (2 var)))``, at most what is left of 1.
+        At most what is left of 1.
     """
-    good = misfits[np.isfinite(misfits)]
-    mean, variance = max(float(good.mean()), 1e-300), max(float(good.var()), 1e-300)
-    return min(max(observations / (2.0 * mean), float(np.sqrt(observations / (2.0 * variance)))), 1.0 - used)
+    good = predicted[np.isfinite(predicted).all(axis=1)]
+    if len(good) < FEWEST:
+        return 1.0 - used  # the analysis says what is wrong
+    misfits = 0.5 * np.sum((good - observed) ** 2, axis=1)
+    mean, variance = max(float(misfits.mean()), TINY), max(float(misfits.var()), TINY)
+    controlled = max(observed.size / (2.0 * mean), float(np.sqrt(observed.size / (2.0 * variance))))
+    spread = (good - good.mean(axis=0)) / np.sqrt(len(good) - 1.0)
+    largest = max(float(np.linalg.eigvalsh(spread @ spread.T)[-1]), TINY)
+    return min(controlled, (most_shrink - 1.0) / largest, 1.0 - used)
 
 
 def ensemble_kalman_inversion(
@@ -43,6 +57,7 @@ def ensemble_kalman_inversion(
     *,
     until: Literal["posterior", "best_fit"] = "posterior",
     most_steps: int = 100,
+    most_shrink: float = 2.0,
     noise_level: float = 1.0,
     update: EnsembleUpdate | str = "square_root",
     exact_moments: bool = True,
@@ -65,6 +80,8 @@ def ensemble_kalman_inversion(
         together, and their spread means nothing.
     most_steps : int
         At most so many steps; the last takes what is left of the likelihood, or the search ends where it is.
+    most_shrink : float
+        Most by which a step shrinks a variance of the ensemble, see `next_share`; infinite for the published controller alone.
     noise_level : float
         Of ``"best_fit"``: stop when the root mean square of whitened residuals of the mean prediction is below this.
     update : EnsembleUpdate or {"square_root", "perturbed"}
@@ -87,14 +104,16 @@ def ensemble_kalman_inversion(
     Raises
     ------
     ValueError
-        For another ``until``.
+        For another ``until``, or where ``most_shrink`` is not above 1.
     RuntimeError
         If nearly all members fail.
     """
     if until not in ("posterior", "best_fit"):
         raise ValueError(f"got until={until!r}; accepted are 'posterior' and 'best_fit'")
+    if not most_shrink > 1:
+        raise ValueError(f"most_shrink is a factor above 1, got {most_shrink:g}")
     how = as_update(update)
-    settings = {"members": members, "until": until, "exact_moments": exact_moments, **how.describe()}
+    settings = {"members": members, "until": until, "most_shrink": most_shrink, "exact_moments": exact_moments, **how.describe()}
     with Members(model, "eki" if until == "posterior" else "eki_best_fit", settings, seed, store, progress) as run:
         x, used, reached, observed = run.from_prior(members, exact_moments), 0.0, False, run.problem.observed
         failed = np.zeros(members, dtype=bool)
@@ -108,7 +127,7 @@ def ensemble_kalman_inversion(
                     break
                 run.advance(step / most_steps)
             else:
-                share = next_share(run.misfits, observed.size, used) if step < most_steps - 1 else 1.0 - used
+                share = next_share(predicted, observed, used, most_shrink) if step < most_steps - 1 else 1.0 - used
                 used += share
                 reached = used > 1.0 - 1e-12
                 run.advance(used)

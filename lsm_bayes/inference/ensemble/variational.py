@@ -76,6 +76,7 @@ def ensemble_variational(
         mean, observed = first.mean(axis=0), run.problem.observed
         anomalies = (first - mean) / np.sqrt(members - 1.0)
         weights, transform, step = np.zeros(members), np.eye(members), np.zeros(members)
+        spanned = np.linalg.svd(anomalies, full_matrices=False)[0]
         moved, halved, root, before = np.inf, 0, np.sqrt(members - 1.0), np.inf
         for k in range(outer):
             middle = run.run((mean + weights @ anomalies)[None])[0]
@@ -93,6 +94,9 @@ def ensemble_variational(
             predicted = run.run(mean + weights @ anomalies + root * transform @ anomalies)
             failed = ~np.isfinite(predicted).all(axis=1)
             sensitivity = _sensitivity(predicted, middle, transform, root)
+            if outer > 1:
+                # What is not linear in the elements would be taken for a sensitivity to weights that change no element.
+                sensitivity = spanned @ (spanned.T @ sensitivity)
             values, vectors = np.linalg.eigh(sensitivity @ sensitivity.T)
             values = np.maximum(values, 0.0)
             gradient = weights - sensitivity @ (observed - middle)
