@@ -34,7 +34,9 @@ def ensemble_kalman_filter(
 
     Evensen (2003, doi 10.1007/s10236-003-0036-9); smoother of Evensen and van Leeuwen (2000); the process model is stepped from the end of
     one window to that of the next, and restarted from the updated states and parameters. Where other methods take the process model as
-    perfect, this one lets states err: with process noise, pools are drawn to the observations, and parameters do not have to make up for it.
+    perfect, this one lets states err: with process noise, pools are drawn to the observations, and parameters do not make up for it.
+    Each observation is used once, the first of them where members are widest and predictions furthest from linear: with a perfect
+    model and wide priors, methods that use all observations in several steps are better (`ensemble_kalman_inversion`).
 
     Parameters
     ----------
@@ -68,8 +70,8 @@ def ensemble_kalman_filter(
     Returns
     -------
     xarray.DataTree
-        The members at the end as draws of one chain; group ``states`` with every state by ``stage`` (forecast, analysed, smoothed), window and
-        member, at the end of each window; group ``windows`` with unconstrained ``position`` of the parameters of the members,
+        The members at the end as draws of one chain; group ``states`` with every state by ``stage`` (forecast, analysed, smoothed), window
+        and member, at the end of each window; group ``windows`` with unconstrained ``position`` of the parameters of the members,
         ``failed`` members (replaced by draws from the others) and ``log_evidence``.
 
     Raises
@@ -118,9 +120,7 @@ def ensemble_kalman_filter(
             return np.hstack([elements, coded]), predicted
 
         start = np.hstack([x, encoded(stepped.initial(x), 0)])
-        found = filter_ensemble(
-            start, forecast, stepped.observed, update=how, rng=run.rng, smooth=smooth, lag=lag, advance=run.advance
-        )
+        found = filter_ensemble(start, forecast, stepped.observed, update=how, rng=run.rng, smooth=smooth, lag=lag, advance=run.advance)
         # The windows together are one run of each member.
         run.problem.forward_runs += members
         run.problem.failures += int(found.failed.sum())

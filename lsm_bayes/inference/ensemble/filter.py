@@ -1,4 +1,4 @@
-"""EnKF and EnKS: an ensemble that is stepped from window to window and updated at the end of each (Evensen 2003; Evensen and van Leeuwen 2000)."""
+"""EnKF and EnKS: an ensemble that is stepped from window to window and updated at the end of each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,8 +48,9 @@ def filter_ensemble(
 ) -> Filtered:
     """Run an ensemble Kalman filter, and smoother, of anything that can be stepped.
 
-    What is estimated stands in one vector, states and parameters behind each other (state augmentation). All observations of a window are used
-    at its end, through their covariance with the members there, so that they may lie anywhere within it.
+    Evensen (2003, doi 10.1007/s10236-003-0036-9). What is estimated stands in one vector, states and parameters behind each other (state
+    augmentation). All observations of a window are used at its end, through their covariance with the members there, so that they may
+    lie anywhere within it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Ensemble Kalman inversion: tempered, so that it ends at the posterior, or untempered, which seeks the best fit in the span of its members."""
+"""Ensemble Kalman inversion: tempered, so that it ends at the posterior, or untempered, which seeks the best fit."""
 
 from pathlib import Path
 from typing import Literal
@@ -20,8 +20,8 @@ def next_share(predicted: NDArray, observed: Vector, used: float, most_shrink: f
     """Share of the likelihood to use next.
 
     The smaller of two: the data misfit controller of Iglesias and Yang (2021, doi 10.1088/1361-6420/abd29b),
-    ``max(M / (2 mean), sqrt(M / (2 var)))`` of the misfits, and the share that shrinks the variance of the ensemble ``most_shrink`` times in
-    the direction that the data know best. The first alone is generous where many data know few elements: a posterior of VSEM 800 times
+    ``max(M / (2 mean), sqrt(M / (2 var)))`` of the misfits, and the share that shrinks the variance of the ensemble ``most_shrink`` times
+    in the direction that the data know best. The first alone is generous where many data know few elements: a posterior of VSEM 800 times
     narrower than its prior was reached in five steps, with errors of one to three standard deviations.
 
     Parameters

@@ -96,9 +96,7 @@ def ensemble_kalman_sampler(
         return run.result(np.concatenate(kept or [x]), warmed_up=now > warm_up, reached=now > warm_up + time)
 
 
-def _move(
-    x: NDArray, residual: NDArray, mean: NDArray, precision: NDArray, step: float, rng: np.random.Generator
-) -> tuple[NDArray, float]:
+def _move(x: NDArray, residual: NDArray, mean: NDArray, precision: NDArray, step: float, rng: np.random.Generator) -> tuple[NDArray, float]:
     """One step of the members, shape (n, d), and its length in time."""
     number, size = x.shape
     deviation, spread = x - x.mean(axis=0), residual - residual.mean(axis=0)

@@ -95,7 +95,9 @@ class SteppedModel:
         wanted = {n for p in self._calibration.streams for n in simulated_inputs(model, p.operator)}
         self._fluxes = tuple(n for n in model.flux_quantities if n in wanted)
         names, folded = tuple(model.state._fields), self._record.forcing.folded  # type: ignore[attr-defined]
-        derived: Any = program(model, self._fluxes, names, folded) if model.nested is None else nested_program(model, self._fluxes, (), folded)
+        derived: Any = (
+            program(model, self._fluxes, names, folded) if model.nested is None else nested_program(model, self._fluxes, (), folded)
+        )
         self.states: tuple[str, ...] = tuple(derived.state_names)
         ((_, _, *columns),), *_ = numeric_inputs(model, derived, self._record.forcing, None)
         self._columns, self._length = columns, self._record.forcing.time.size
@@ -127,9 +129,10 @@ class SteppedModel:
             first = np.concatenate([[0], last[:-1]])
             where, begun = (np.searchsorted(self.ends, a.steps[k], side="right") for k in (last - 1, first))
             if np.any(where != begun):
+                period = by_name[name].stream.period
                 raise ValueError(
-                    f"{int(np.sum(where != begun))} means of the stream {name!r} (period {by_name[name].stream.period!r}) reach over the end of "
-                    f"a window; got window={window!r}, give a longer one"
+                    f"{int(np.sum(where != begun))} means of the stream {name!r} (period {period!r}) reach over the end of a window; got"
+                    f" window={window!r}, give a longer one"
                 )
             for k in np.unique(where):
                 mine = np.flatnonzero(where == k)
@@ -175,7 +178,7 @@ class SteppedModel:
         return {n: np.full(len(x), c.fixed[n]) if n in c.fixed else values[n].reshape(len(x), -1)[:, 0] for n in c.declared}
 
     def initial(self, x: NDArray) -> NDArray:
-        """Initial states of members, shape (N, states)."""
+        """Return initial states of members, shape (N, states)."""
         values = self.parameters(x)
         return np.stack([values[n] for n in self.states], axis=1) if self.states else np.zeros((len(x), 0))
 
@@ -217,7 +220,7 @@ class SteppedModel:
         return seen.mean(series.reshape(number, -1)) * self._precision[seen.places]
 
     def _cut(self, window: int) -> SiteRecord:
-        """The record of one window."""
+        """Cut the record to one window."""
         part = slice(int(self._starts[window]), int(self.ends[window]))
         forcing = self._record.forcing
         length = forcing.time.size
@@ -239,7 +242,8 @@ class SteppedModel:
             names = [s.stream.name for seen in self._seen for s in seen if not np.allclose(found[s.places], whole[s.places], rtol=1e-5)]
             raise ValueError(
                 f"run in windows, the predictions of {', '.join(dict.fromkeys(names))} are not those of the whole record. The filter takes "
-                "independent errors (ErrorModel(correlation=None, discrepancy=None)) without biases, and observation operators without memory"
+                "independent errors (ErrorModel(correlation=None, discrepancy=None)) without biases, and observation operators without "
+                "memory"
             )
 
 

@@ -118,7 +118,7 @@ def _cost(weights: Vector, residual: Vector) -> float:
 
 
 def _sensitivity(predicted: NDArray, middle: Vector, transform: NDArray, root: float) -> NDArray:
-    """Derivative of predictions by weight, shape (N, M); from the members that ran."""
+    """Differentiate predictions by weight, shape (N, M), with the members that ran."""
     good = np.isfinite(predicted).all(axis=1)
     if good.sum() < FEWEST:
         raise RuntimeError(f"{(~good).sum()} of {good.size} members failed, and an analysis needs {FEWEST}; give other priors")
