@@ -129,7 +129,7 @@ def lavendar(seed: int) -> pm.Model:
     right = {"gpp": run["gpp"].values, "lai": run["lai"].values, "wood_carbon": of_day(run["wood_carbon"].values)}
     with pm.Model(coords={"parameter": list(SEVEN)}) as model:
         x = pm.Normal("x", middle, 0.25 * truth, dims="parameter")
-        found = simulate(DALEC, base().isel(site=0), dict(zip(SEVEN, x, strict=True)), outputs=list(right))
+        found = simulate(DALEC, base().isel(site=0), {n: x[k] for k, n in enumerate(SEVEN)}, outputs=list(right))
         found["wood_carbon"] = of_day(found["wood_carbon"])
         for n, share, every in (("gpp", 0.1, 1), ("lai", 0.05, 10), ("wood_carbon", 0.05, 10)):
             seen = right[n][::every] * (1.0 + 0.01 * rng.standard_normal(right[n][::every].size))
@@ -210,7 +210,7 @@ def write() -> None:
     lines = [
         "# Ensemble methods against the exact posterior",
         "",
-        f"Made by `python benchmarks/experiment_ensembles.py`. Mean and sd of each element on the",
+        "Made by `python benchmarks/experiment_ensembles.py`. Mean and sd of each element on the",
         "unconstrained scale against those of NUTS (2 chains x 1,500 draws). Bars: mean within 0.25 posterior sd, ratio of sd 0.8 to",
         "1.25. Misfit of means: median and largest over elements and twins, in posterior sd. Runs: forward runs of one twin. A method",
         "passes a twin when all its elements are within the bars.",

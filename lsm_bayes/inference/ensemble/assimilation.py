@@ -1,7 +1,7 @@
 """The ensemble Kalman filter and smoother of a calibration: states and parameters together, window by window."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pymc as pm
@@ -90,8 +90,9 @@ def ensemble_kalman_filter(
         raise ValueError(f"got state_scale={state_scale!r}; accepted are 'log' and 'linear'")
     if how.taper is not None and not isinstance(how.taper, str):
         raise ValueError("windows have different observations, so a taper of given weights does not fit; give taper='correlation' or None")
-    settings = {"members": members, "window": window, "process_noise": dict(process_noise or {}), "parameter_noise": parameter_noise}
-    settings |= {"state_scale": state_scale, "smooth": smooth, "lag": lag, "exact_moments": exact_moments, **how.describe()}
+    settings: dict[str, Any] = {"members": members, "window": window, "smooth": smooth, "lag": lag, "exact_moments": exact_moments}
+    settings |= {"process_noise": dict(process_noise or {}), "parameter_noise": parameter_noise, "state_scale": state_scale}
+    settings |= how.describe()
     with Members(model, "enks" if smooth else "enkf", settings, seed, None, progress) as run:
         stepped = SteppedModel(run.problem, members, window)
         noise, size = check_noise(process_noise or {}, stepped.states), run.problem.size

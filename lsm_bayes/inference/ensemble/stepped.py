@@ -88,8 +88,8 @@ class SteppedModel:
         self.problem, self._members = problem, members
         self._calibration: Calibration = calibration_of(problem.model)
         if len(self._calibration.records) != 1:
-            names = ", ".join(r.name for r in self._calibration.records)
-            raise ValueError(f"the filter steps one site at a time, and the calibration has {names}; build a model of each")
+            sites = ", ".join(r.name for r in self._calibration.records)
+            raise ValueError(f"the filter steps one site at a time, and the calibration has {sites}; build a model of each")
         self._record = self._calibration.records[0]
         steps, model = self._record.fitted_steps, self._calibration.process_model
         wanted = {n for p in self._calibration.streams for n in simulated_inputs(model, p.operator)}
