@@ -22,7 +22,7 @@ def next_share(predicted: NDArray, observed: Vector, used: float, most_shrink: f
     The smaller of two: the data misfit controller of Iglesias and Yang (2021, doi 10.1088/1361-6420/abd29b),
     ``max(M / (2 mean), sqrt(M / (2 var)))`` of the misfits, and the share that shrinks the variance of the ensemble ``most_shrink`` times
     in the direction that the data know best. The first alone is generous where many data know few elements: a posterior of VSEM 800 times
-    narrower than its prior was reached in five steps, with errors of one to three standard deviations.
+    narrower than its prior was reached in five steps, with means up to nine posterior sd off.
 
     Parameters
     ----------
