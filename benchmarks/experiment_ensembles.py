@@ -214,7 +214,7 @@ def write() -> None:
         "unconstrained scale against those of NUTS (2 chains x 1,500 draws). Bars: mean within 0.25 posterior sd, ratio of sd 0.8 to",
         "1.25. Misfit of means: median and largest over elements and twins, in posterior sd. Runs: forward runs of one twin. A method",
         "passes a twin when all its elements are within the bars. Where R-hat of NUTS is above 1.01 the reference is itself uncertain.",
-        "The halving of variances in EKI and the projection in 4DEnVar with loops were chosen on VSEM twin 0; the other twins were not looked at.",
+        "The halving of variances in EKI and the projection in 4DEnVar with loops were chosen on VSEM twin 0, before the others were run.",
     ]
     titles = {
         "VSEM": "VSEM, three streams of 2,048 days, 6 elements",
