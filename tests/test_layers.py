@@ -32,6 +32,7 @@ ORDER = (
     {"report"},
     {"models", "posterior"},
     {"tasks", "reference"},
+    {"scoreboard"},
     {"commands"},
     {"cli"},
 )

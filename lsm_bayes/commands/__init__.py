@@ -3,6 +3,7 @@
 The libraries take seconds to import, so each verb imports what it needs when it runs and --help answers at once.
 """
 
+from lsm_bayes.commands.bench import BENCH
 from lsm_bayes.commands.calibrate import CALIBRATE
 from lsm_bayes.commands.check import CHECK
 from lsm_bayes.commands.compare import COMPARE
@@ -14,4 +15,4 @@ from lsm_bayes.commands.simulate import SIMULATE
 
 __all__ = ["VERBS"]
 
-VERBS = (MODELS, DATA, SIMULATE, CALIBRATE, REPORT, COMPARE, CHECK, EXTERNAL)
+VERBS = (MODELS, DATA, SIMULATE, CALIBRATE, REPORT, COMPARE, CHECK, BENCH, EXTERNAL)
