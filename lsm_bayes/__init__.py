@@ -24,6 +24,16 @@ Infer
     `calibrate` does all of it; its parts are `sample_prior`, `sample_constrained_prior`, `prior_starts`, `find_modes`, `sample`,
     `sample_laplace`, `predict`, `choose_centring` for hierarchies, with `Density` for a model that is compiled once. `save_result` and
     `load_result` keep the DataTree.
+Other routes
+    All in `inference`; each takes the same plain model and gives the same DataTree, with what it cost in forward runs: its ``variational``
+    has 4D-Var, global search, ADVI and Pathfinder, its ``ensemble`` Kalman filters, smoothers, inversions and 4DEnVar, its
+    ``gradient_free`` DE-MC(Z), adaptive Metropolis, SMC and ABC, its ``particles`` filters of state-space models. `InverseProblem` is what
+    ensemble methods see of a model. `scoreboard` compares routes with the reference posteriors of the collection.
+Choose parameters
+    `select_parameters` says which parameters to calibrate, and why; `sensitivity` has Morris, Sobol, gradients, spectra and profiles.
+Models that are programs of their own
+    `external`: `ExternalModel`, or `read_declaration` from a file, and `build_external_model` with `ExternalStream`: a black box as a
+    plain ``pm.Model``.
 Past one machine
     `calibrate_sites` and `calibrate_grid` fit each site or pixel by itself, in processes or on a Dask cluster, `calibrate_chains` the
     chains of one model; `draw_maps` and `write_grid` show and keep a grid. `run_tasks` runs any `Task`.
@@ -40,7 +50,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import lsm_bayes.models as models
-    from lsm_bayes import comparison, datasets, diagnostics, errors, land, observations
+    from lsm_bayes import comparison, datasets, diagnostics, errors, external, inference, land, observations, scoreboard, sensitivity
     from lsm_bayes.calibration import (
         AfterDisturbance,
         AtEquilibrium,
@@ -66,9 +76,11 @@ if TYPE_CHECKING:
     from lsm_bayes.declare import Budget, Constraint, Coordinates, DateShift, Equilibrium, Nested, Parameter, Prior, ProcessModel
     from lsm_bayes.diagnostics import check
     from lsm_bayes.errors import ErrorModel, Scale
+    from lsm_bayes.external import ExternalModel, ExternalStream, build_external_model, read_declaration
     from lsm_bayes.forcing_bias import with_forcing_bias
     from lsm_bayes.inference import (
         Density,
+        InverseProblem,
         choose_centring,
         find_modes,
         prior_starts,
@@ -84,6 +96,7 @@ if TYPE_CHECKING:
     from lsm_bayes.process_noise import with_yearly_noise
     from lsm_bayes.reference import check_reference, make_reference
     from lsm_bayes.report import write_comparison, write_report
+    from lsm_bayes.sensitivity import select_parameters
     from lsm_bayes.simulation import simulate
     from lsm_bayes.steady_state import periodic_equilibrium
     from lsm_bayes.tasks import Task, run_tasks
@@ -96,7 +109,19 @@ if TYPE_CHECKING:
     from lsm_bayes.vocabulary import Quantity
 
 # Module to the names taken from it, with a colon and the name there where that is another. Subpackages are named by themselves.
-_SUBPACKAGES = ("comparison", "datasets", "diagnostics", "errors", "land", "models", "observations")
+_SUBPACKAGES = (
+    "comparison",
+    "datasets",
+    "diagnostics",
+    "errors",
+    "external",
+    "inference",
+    "land",
+    "models",
+    "observations",
+    "scoreboard",
+    "sensitivity",
+)
 _NAMES = {
     "calibration": "AfterDisturbance AtEquilibrium Constraints Cycle Free InProportion NearEquilibrium ShareOf Stream build_model "
     "carry_over complete date_prior none partial predict_new_sites prior_model",
@@ -106,14 +131,16 @@ _NAMES = {
     "declare": "Budget Constraint Coordinates DateShift Equilibrium Nested Parameter Prior ProcessModel",
     "diagnostics": "check",
     "errors": "ErrorModel Scale",
+    "external": "ExternalModel ExternalStream build_external_model read_declaration",
     "forcing_bias": "with_forcing_bias",
-    "inference": "Density choose_centring find_modes load_result:load prior_starts sample sample_constrained_prior sample_laplace "
-    "sample_prior save_result:save",
+    "inference": "Density InverseProblem choose_centring find_modes load_result:load prior_starts sample sample_constrained_prior "
+    "sample_laplace sample_prior save_result:save",
     "observations": "ObservationOperator",
     "posterior": "calibrate",
     "process_noise": "with_yearly_noise",
     "reference": "check_reference make_reference",
     "report": "write_comparison write_report",
+    "sensitivity": "select_parameters",
     "simulation": "simulate",
     "steady_state": "periodic_equilibrium",
     "tasks": "Task run_tasks",
@@ -139,9 +166,12 @@ __all__ = [
     "Density",
     "Equilibrium",
     "ErrorModel",
+    "ExternalModel",
+    "ExternalStream",
     "Free",
     "Future",
     "InProportion",
+    "InverseProblem",
     "NearEquilibrium",
     "Nested",
     "NotAvailableError",
@@ -156,6 +186,7 @@ __all__ = [
     "Stream",
     "Streams",
     "Task",
+    "build_external_model",
     "build_model",
     "calibrate",
     "calibrate_chains",
@@ -176,8 +207,10 @@ __all__ = [
     "diagnostics",
     "draw_maps",
     "errors",
+    "external",
     "find_modes",
     "from_xarray",
+    "inference",
     "land",
     "load",
     "load_result",
@@ -193,6 +226,7 @@ __all__ = [
     "prior_model",
     "prior_starts",
     "read_alma",
+    "read_declaration",
     "read_fluxnet",
     "run_tasks",
     "sample",
@@ -200,6 +234,9 @@ __all__ = [
     "sample_laplace",
     "sample_prior",
     "save_result",
+    "scoreboard",
+    "select_parameters",
+    "sensitivity",
     "simulate",
     "with_forcing_bias",
     "with_yearly_noise",
