@@ -1,0 +1,1 @@
+"""Emulation: perturbed-parameter ensembles, emulators with their variance, history matching."""

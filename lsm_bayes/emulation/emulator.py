@@ -1,0 +1,218 @@
+"""Emulators of all outputs of a model: principal components, and for each of them a cheap function with a variance."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pytensor.tensor as pt
+from numpy.typing import NDArray
+from pytensor.graph.basic import Variable
+
+from .components import Components, principal_components
+from .ensemble import Ensemble
+from .gaussian_process import GaussianProcesses
+from .networks import Networks
+from .polynomial_chaos import PolynomialChaos
+from .validation import Validation, validation_of
+
+KINDS = ("gaussian_process", "polynomial_chaos", "networks")
+CORRELATED = 0.8
+"""Correlation of two parameters of a design above which parameters are rotated, too, and not only scaled."""
+
+
+class Surrogate(Protocol):
+    """What an emulator needs of the functions of its components."""
+
+    def predict(self, z: NDArray) -> tuple[NDArray, NDArray]:
+        """Mean and variance, (m, K) each."""
+
+    def joint(self, z: NDArray) -> NDArray:
+        """Covariances of errors at several points, (K, m, m)."""
+
+    def leave_one_out(self, values: NDArray) -> tuple[NDArray, NDArray]:
+        """Mean and variance of each run from the others, (n, K) each."""
+
+    def graph(self, z: Variable) -> tuple[Variable, Variable]:
+        """Mean and variance as graphs, (K,) each."""
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A cheap stand-in for the predictions of a model, with its variance.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`.
+    names : tuple of str
+        Labels of the parameters.
+    centre, root : numpy.ndarray
+        Parameters are standardised as ``z = inverse(root) (x - centre)``; shapes (d,) and (d, d).
+    components : Components
+        Basis of the outputs.
+    surrogate : Surrogate
+        Of the coordinates along this basis.
+    runs : Ensemble
+        What it was fitted to.
+    validation : Validation
+        How good it is: leave-one-out, or on the runs of `validated`.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    centre: NDArray
+    root: NDArray
+    components: Components
+    surrogate: Surrogate
+    runs: Ensemble
+    validation: Validation
+
+    def standardise(self, x: NDArray) -> NDArray:
+        """Standardised parameters, shape (..., d)."""
+        return np.linalg.solve(self.root, (np.asarray(x, dtype=float) - self.centre).T).T
+
+    def predict(self, x: NDArray) -> tuple[NDArray, NDArray]:
+        """Predict whitened outputs.
+
+        Parameters
+        ----------
+        x : numpy.ndarray
+            Active elements, shape (n, d).
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Mean and variance, shape (n, M) each.
+        """
+        mean, variance = self.surrogate.predict(self.standardise(x))
+        return self.components.mean + mean @ self.components.kept, self.components.variance(variance)
+
+    def scores_graph(self, x: Variable) -> tuple[Variable, Variable]:
+        """Mean and variance of the coordinates along the components, as graphs.
+
+        Parameters
+        ----------
+        x : tensor
+            Active elements, shape (d,).
+
+        Returns
+        -------
+        tuple of tensor
+            Two of shape (K,).
+        """
+        inverse = np.linalg.inv(self.root)
+        return self.surrogate.graph(pt.sum(inverse * (x - self.centre)[None, :], axis=1))
+
+    def graph(self, x: Variable) -> tuple[Variable, Variable]:
+        """Mean and variance of whitened outputs, as graphs for any PyMC model.
+
+        Parameters
+        ----------
+        x : tensor
+            Active elements, shape (d,).
+
+        Returns
+        -------
+        tuple of tensor
+            Two of shape (M,).
+        """
+        mean, variance = self.scores_graph(x)
+        c = self.components
+        fixed = c.variance(np.zeros((1, len(c.kept))))[0]
+        spread = pt.sum(variance[:, None] * c.kept**2, axis=0) + fixed
+        return c.mean + pt.sum(mean[:, None] * c.kept, axis=0), spread
+
+    def validated(self, runs: Ensemble) -> "Emulator":
+        """Judge the emulator by other runs.
+
+        Parameters
+        ----------
+        runs : Ensemble
+            Runs that it was not fitted to; failed ones are left out.
+
+        Returns
+        -------
+        Emulator
+            The same, with another `validation`.
+        """
+        good = runs.good
+        mean, variance = self.predict(good.x)
+        z = self.standardise(good.x)
+        errors = self.components.scores(good.predictions) - self.surrogate.predict(z)[0]
+        return replace(self, validation=validation_of(good.predictions, mean, variance, "other runs", errors, self.surrogate.joint(z)))
+
+
+def fit_emulator(
+    runs: Ensemble,
+    kind: Literal["gaussian_process", "polynomial_chaos", "networks"] = "gaussian_process",
+    *,
+    least: float = 0.01,
+    explained: float | None = None,
+    components: int = 30,
+    rotate: bool | None = None,
+    **choices: Any,
+) -> Emulator:
+    """Fit an emulator to runs of a model.
+
+    Parameters
+    ----------
+    runs : Ensemble
+        From `run_ensemble`; failed runs are left out. Where they have derivatives, Gaussian processes use these, the other kinds do not.
+    kind : {"gaussian_process", "polynomial_chaos", "networks"}
+        What each principal component is emulated by.
+    least, explained, components
+        Which components are emulated, ``components`` at most: see `principal_components`.
+    rotate : bool, optional
+        Standardise parameters by their whole covariance in the design and not only by their sd; by default where two of them are
+        correlated there by more than 0.8, as in a design from a posterior.
+    **choices
+        Of the kind: ``shape`` and ``starts`` of `GaussianProcesses.fit`, ``degree`` and ``interaction`` of `PolynomialChaos.fit`,
+        ``members``, ``hidden`` and ``seed`` of `Networks.fit`.
+
+    Returns
+    -------
+    Emulator
+        With leave-one-out figures in ``validation``.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown or too few runs are left.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}; choose one of {', '.join(KINDS)}")
+    good = runs.good
+    if len(good.x) < 5:
+        raise ValueError(f"{len(good.x)} of {len(runs.x)} runs have finite predictions; an emulator needs at least 5")
+    centre, root = good.x.mean(axis=0), _root(good.x, rotate)
+    z = np.linalg.solve(root, (good.x - centre).T).T
+    slopes = directions = None
+    if kind == "gaussian_process" and good.slopes is not None and good.directions is not None:
+        directions = np.linalg.solve(root, np.moveaxis(good.directions, 2, 0).reshape(len(centre), -1)).T.reshape(good.directions.shape)
+        # Derivatives along directions of unit length in z: then they are of the size of differences between runs.
+        length = np.linalg.norm(directions, axis=2, keepdims=True)
+        slopes, directions = good.slopes / length, directions / length
+    basis = principal_components(good.predictions, slopes, least=least, explained=explained, most=components)
+    scores = basis.scores(good.predictions)
+    surrogate: Surrogate
+    if kind == "gaussian_process":
+        surrogate = GaussianProcesses.fit(z, scores, None if slopes is None else slopes @ basis.kept.T, directions, **choices)
+    elif kind == "polynomial_chaos":
+        surrogate = PolynomialChaos.fit(z, scores, **choices)
+    else:
+        surrogate = Networks.fit(z, scores, **choices)
+    mean, variance = surrogate.leave_one_out(scores)
+    found = validation_of(
+        good.predictions, basis.mean + mean @ basis.kept, basis.variance(variance), "leave-one-out", scores - mean, variance.T
+    )
+    return Emulator(kind, good.names, centre, root, basis, surrogate, good, found)
+
+
+def _root(x: NDArray, rotate: bool | None) -> NDArray:
+    spread = x.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    enough = len(x) > 2 * x.shape[1] and x.shape[1] > 1
+    if rotate is None:
+        correlation = np.corrcoef(x / spread, rowvar=False) if enough else np.eye(x.shape[1])
+        rotate = bool(np.max(np.abs(correlation - np.diag(np.diag(correlation)))) > CORRELATED)
+    return np.linalg.cholesky(np.cov(x, rowvar=False)) if rotate and enough else np.diag(spread)

@@ -1,0 +1,304 @@
+"""Gaussian processes of several independent outputs, from values and, where they are given, directional derivatives.
+
+Parameters of the covariance are those of highest posterior density: marginal likelihood times weak priors, which keep few runs from
+being read as noise or as nothing but noise.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytensor.tensor as pt
+from numpy.typing import NDArray
+from pytensor.graph.basic import Variable
+from scipy.linalg import cho_solve, solve_triangular
+from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
+
+from .covariance import ROOT5, SHAPES, Covariance
+
+LEAST_NUGGET, MOST_NUGGET = 1e-8, 1.0
+PRIOR_SD = {"length": 0.8, "stationary": 1.5, "line": 2.0, "curve": 2.0, "nugget": 3.0}
+PRIOR_NUGGET = 1e-5
+"""Variance, in parts of that of the output, that no covariance explains: thresholds of a model."""
+
+
+@dataclass(frozen=True)
+class GaussianProcess:
+    """One output.
+
+    Attributes
+    ----------
+    covariance : Covariance
+        Of the output divided by `scale`.
+    nugget : tuple of float
+        Variances of what is not smooth, of values and of derivatives.
+    scale : float
+        Standard deviation of the values.
+    weights : numpy.ndarray
+        Inverse of the covariance matrix times data, shape (N,).
+    root : numpy.ndarray
+        Inverse of the Cholesky factor of the covariance matrix, shape (N, N).
+    widening : float
+        Factor on variances; see `GaussianProcesses.fit`.
+    """
+
+    covariance: Covariance
+    nugget: tuple[float, float]
+    scale: float
+    weights: NDArray
+    root: NDArray
+    widening: float = 1.0
+
+
+@dataclass(frozen=True)
+class GaussianProcesses:
+    """Independent Gaussian processes on the same runs.
+
+    Attributes
+    ----------
+    z : numpy.ndarray
+        Standardised parameters of the runs, shape (n, d).
+    directions : numpy.ndarray or None
+        Of the derivatives, shape (n, p, d).
+    each : tuple of GaussianProcess
+        One for each output.
+    """
+
+    z: NDArray
+    directions: NDArray | None
+    each: tuple[GaussianProcess, ...]
+
+    @classmethod
+    def fit(
+        cls,
+        z: NDArray,
+        values: NDArray,
+        slopes: NDArray | None = None,
+        directions: NDArray | None = None,
+        *,
+        shape: str = "matern52",
+        starts: int = 2,
+    ) -> "GaussianProcesses":
+        """Fit one process for each output.
+
+        Where the errors of leave-one-out predictions are larger than they should be, on average over runs, variances are multiplied by
+        the mean of their squared standardised values (Bachoc 2013, doi 10.1016/j.csda.2013.03.016, estimates the variance so).
+
+        Parameters
+        ----------
+        z : numpy.ndarray
+            Standardised parameters, shape (n, d).
+        values : numpy.ndarray
+            Outputs, shape (n, K), of mean near 0.
+        slopes, directions : numpy.ndarray, optional
+            Derivatives of the outputs, shape (n, p, K), along directions of shape (n, p, d).
+        shape : {"matern52", "gaussian"}
+            Of the stationary part.
+        starts : int
+            Searches for the parameters of each covariance.
+
+        Returns
+        -------
+        GaussianProcesses
+            The fit.
+
+        Raises
+        ------
+        ValueError
+            If ``shape`` is unknown.
+        """
+        if shape not in SHAPES:
+            raise ValueError(f"shape is {shape!r}; choose one of {', '.join(SHAPES)}")
+        each: list[GaussianProcess] = []
+        for k in range(values.shape[1]):
+            data = values[:, k : k + 1] if slopes is None else np.concatenate([values[:, k : k + 1], slopes[:, :, k]], axis=1)
+            with threadpool_limits(1):  # matrices are small: threads of the linear algebra would wait for each other
+                each.append(_Fit(z, data, directions, shape).best(starts))
+        found = cls(z, directions, tuple(each))
+        mean, variance = found.leave_one_out(values)
+        widening = np.maximum(1.0, np.mean((values - mean) ** 2 / variance, axis=0))
+        return cls(z, directions, tuple(GaussianProcess(**{**vars(g), "widening": float(w)}) for g, w in zip(each, widening, strict=True)))
+
+    def _cross(self, g: GaussianProcess, z: NDArray) -> NDArray:
+        """Covariances of values at z with the data, shape (m, N)."""
+        found = g.covariance.between(z, self.z, (False, self.directions is not None))[:, 0]
+        return _along(found, self.directions).reshape(len(z), -1)
+
+    def predict(self, z: NDArray) -> tuple[NDArray, NDArray]:
+        """Mean and variance of the outputs of new runs.
+
+        Parameters
+        ----------
+        z : numpy.ndarray
+            Shape (m, d).
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Two of shape (m, K).
+        """
+        found = []
+        for g in self.each:
+            cross = self._cross(g, z)
+            square = np.sum(z**2, axis=1)
+            c = g.covariance
+            prior = c.stationary + c.line * (1.0 + square) + c.curve * square**2
+            variance = np.maximum(prior - np.sum((cross @ g.root.T) ** 2, axis=1), 0.0) + g.nugget[0]
+            found.append((g.scale * (cross @ g.weights), g.widening * g.scale**2 * variance))
+        return np.stack([f[0] for f in found], axis=1), np.stack([f[1] for f in found], axis=1)
+
+    def joint(self, z: NDArray) -> NDArray:
+        """Covariances of the errors of new runs, shape (K, m, m)."""
+        found = []
+        for g in self.each:
+            left = self._cross(g, z) @ g.root.T
+            matrix = g.covariance.between(z, z)[:, 0, :, 0] - left @ left.T + g.nugget[0] * np.eye(len(z))
+            found.append(g.widening * g.scale**2 * matrix)
+        return np.stack(found)
+
+    def leave_one_out(self, values: NDArray) -> tuple[NDArray, NDArray]:
+        """Predict each run from the others, its derivatives left out too; the covariances are those of all runs.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            The outputs that were fitted, shape (n, K).
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Mean and variance, shape (n, K) each (Rasmussen & Williams 2006, equation 5.12, for blocks).
+        """
+        n = len(self.z)
+        mean, variance = np.empty_like(values), np.empty_like(values)
+        for k, g in enumerate(self.each):
+            block = len(g.weights) // n
+            inverse = g.root.T @ g.root
+            for i in range(n):
+                mine = slice(i * block, (i + 1) * block)
+                covariance = np.linalg.inv(inverse[mine, mine])
+                mean[i, k] = values[i, k] - g.scale * (covariance @ g.weights[mine])[0]
+                variance[i, k] = g.widening * g.scale**2 * covariance[0, 0]
+        return mean, variance
+
+    def graph(self, z: Variable) -> tuple[Variable, Variable]:
+        """Mean and variance as PyTensor graphs.
+
+        Parameters
+        ----------
+        z : tensor
+            Standardised parameters, shape (d,).
+
+        Returns
+        -------
+        tuple of tensor
+            Two of shape (K,).
+        """
+        c = [g.covariance for g in self.each]
+        s2, b2, c2 = (np.array([getattr(one, n) for one in c])[:, None] for n in ("stationary", "line", "curve"))
+        precision = np.array([1.0 / one.lengths**2 for one in c])  # (K, d)
+        apart = z[None, :] - self.z  # (n, d)
+        square = pt.sum(precision[:, None, :] * (apart**2)[None], axis=2)  # (K, n)
+        if c[0].shape == "gaussian":
+            f0 = pt.exp(-0.5 * square)
+            f1 = -0.5 * f0
+        else:
+            # At a run itself the distance is 0, where a square root has no derivative; phi has.
+            r = pt.sqrt(square + 1e-20)
+            e = pt.exp(-ROOT5 * r)
+            f0, f1 = (1.0 + ROOT5 * r + 5.0 / 3.0 * square) * e, -(5.0 / 6.0) * (1.0 + ROOT5 * r) * e
+        dot = pt.sum(self.z * z[None, :], axis=1)[None, :]
+        cross = s2 * f0 + b2 * (1.0 + dot) + c2 * dot**2
+        if self.directions is not None:
+            n, p, _ = self.directions.shape
+            moved = self.directions * apart[:, None, :]  # (n, p, d)
+            steep = pt.sum(moved[None] * precision[:, None, None, :], axis=3)  # (K, n, p)
+            ahead = pt.sum(self.directions * z[None, None, :], axis=2)  # (n, p)
+            slope = (b2 + 2.0 * c2 * dot)[:, :, None] * ahead[None] - 2.0 * (s2 * f1)[:, :, None] * steep
+            cross = pt.concatenate([cross[:, :, None], slope], axis=2).reshape((len(c), n * (1 + p)))
+        weights, roots = np.array([g.weights for g in self.each]), np.array([g.root for g in self.each])
+        scale, widening = np.array([g.scale for g in self.each]), np.array([g.widening for g in self.each])
+        nugget = np.array([g.nugget[0] for g in self.each])
+        length = pt.sum(z**2)
+        prior = (s2 + b2)[:, 0] + b2[:, 0] * length + c2[:, 0] * length**2
+        explained = pt.sum(pt.sum(roots * cross[:, None, :], axis=2) ** 2, axis=1)
+        variance = pt.maximum(prior - explained, 0.0) + nugget
+        return scale * pt.sum(weights * cross, axis=1), widening * scale**2 * variance
+
+
+def _along(matrix: NDArray, directions: NDArray | None) -> NDArray:
+    """Turn derivatives along axes, the last axis after the value, into those along directions: (..., n, 1 + d) to (..., n, 1 + p)."""
+    if directions is None:
+        return matrix
+    return np.concatenate([matrix[..., :1], np.einsum("...nd,npd->...np", matrix[..., 1:], directions)], axis=-1)
+
+
+class _Fit:
+    """Search for the parameters of one covariance: logarithms of l, s^2, b^2, c^2 and of the nuggets."""
+
+    def __init__(self, z: NDArray, data: NDArray, directions: NDArray | None, shape: str) -> None:
+        spread = float(np.std(data[:, 0]))
+        self.scale = spread if spread > 0 else 1.0
+        self.z, self.directions, self.shape, self.d = z, directions, shape, z.shape[1]
+        self.block = data.shape[1]
+        self.data = (data / self.scale).ravel()
+        nuggets = 1 if directions is None else 2
+        centre = [np.log(2.0 * np.sqrt(self.d))] * self.d + [0.0, np.log(0.3), np.log(0.03)] + [np.log(PRIOR_NUGGET)] * nuggets
+        sd = [PRIOR_SD["length"]] * self.d + [PRIOR_SD[n] for n in ("stationary", "line", "curve")] + [PRIOR_SD["nugget"]] * nuggets
+        self.centre, self.sd = np.array(centre), np.array(sd)
+        low, high = np.full(self.centre.size, -12.0), np.full(self.centre.size, 6.0)
+        low[: self.d], high[: self.d] = np.log(0.1), np.log(100.0)
+        low[self.d + 3 :], high[self.d + 3 :] = np.log(LEAST_NUGGET), np.log(MOST_NUGGET)
+        self.bounds = list(zip(low, high, strict=True))
+
+    def covariance(self, theta: NDArray) -> Covariance:
+        values = np.exp(theta)
+        return Covariance(values[: self.d], *(float(v) for v in values[self.d : self.d + 3]), shape=self.shape)
+
+    def factor(self, theta: NDArray) -> tuple[Covariance, NDArray, NDArray]:
+        """Covariance, its matrix factored, and the nugget of each datum."""
+        c, slopes, n = self.covariance(theta), self.directions is not None, len(self.z)
+        full = c.between(self.z, self.z, (slopes, slopes))
+        if slopes:
+            half = _along(full, self.directions)
+            full = np.moveaxis(_along(np.moveaxis(half, (0, 1), (2, 3)), self.directions), (2, 3), (0, 1))
+        nuggets = np.tile(np.exp(theta[self.d + 3 :])[np.minimum(np.arange(self.block), len(theta) - self.d - 4)], n)
+        matrix = full.reshape(n * self.block, -1) + np.diag(nuggets)
+        return c, np.linalg.cholesky(matrix), nuggets
+
+    def __call__(self, theta: NDArray) -> tuple[float, NDArray]:
+        """Negative log-posterior of the parameters and its gradient."""
+        away = (theta - self.centre) / self.sd
+        try:
+            c, lower, nuggets = self.factor(theta)
+        except np.linalg.LinAlgError:
+            return 1e10, np.zeros_like(theta)
+        weights = cho_solve((lower, True), self.data)
+        value = 0.5 * self.data @ weights + np.sum(np.log(np.diag(lower))) + 0.5 * away @ away
+        weight = 0.5 * (cho_solve((lower, True), np.eye(len(lower))) - np.outer(weights, weights))
+        parts = np.diag(weight) * nuggets
+        kind = np.tile(np.minimum(np.arange(self.block), len(theta) - self.d - 4), len(self.z))
+        weight = weight.reshape(len(self.z), self.block, len(self.z), self.block)
+        if self.directions is not None:
+            weight = np.moveaxis(self._back(np.moveaxis(self._back(weight), (0, 1), (2, 3))), (2, 3), (0, 1))
+        gradient = np.concatenate([c.sensitivity(self.z, weight), np.bincount(kind, parts)])
+        return float(value), gradient + away / self.sd
+
+    def _back(self, weight: NDArray) -> NDArray:
+        """Transpose of `_along` on the last two axes."""
+        return np.concatenate([weight[..., :1], np.einsum("...np,npd->...nd", weight[..., 1:], self.directions)], axis=-1)
+
+    def best(self, starts: int) -> GaussianProcess:
+        """Search from the centre of the prior and from shorter and longer lengths."""
+        found = None
+        for k in range(starts):
+            start = self.centre.copy()
+            start[: self.d] += (0.0, -0.7, 0.7)[k % 3]
+            result = minimize(self, start, jac=True, method="L-BFGS-B", bounds=self.bounds, options={"maxiter": 80})
+            found = result if found is None or result.fun < found.fun else found
+        assert found is not None
+        theta = found.x
+        c, lower, _ = self.factor(theta)
+        nugget = np.exp(theta[self.d + 3 :])
+        root = solve_triangular(lower, np.eye(len(lower)), lower=True)
+        return GaussianProcess(c, (float(nugget[0]), float(nugget[-1])), self.scale, cho_solve((lower, True), self.data), root)
