@@ -19,7 +19,9 @@ import pytensor.tensor as pt
 from numpy.typing import NDArray
 from pytensor.gradient import pushforward
 from pytensor.graph.basic import Constant, Variable
+from pytensor.graph.replace import graph_replace
 from pytensor.graph.traversal import ancestors
+from pytensor.tensor.extra_ops import CumOp
 
 from lsm_bayes.calibration.choices import Calibration
 from lsm_bayes.graphs import COMPILED
@@ -153,7 +155,10 @@ class InverseProblem(LogDensity):
     @cached_property
     def _tangent(self) -> Callable[[Vector, Vector], list[Vector]]:
         direction = pt.tensor("direction", dtype="float64", shape=(self.dimension,))
-        moved = pushforward(self._means, [self._position], [direction], use_op_pushforward=True)
+        # PyTensor's cumulative sum, in the means of periods, has no pushforward.
+        sums = [v for v in ancestors(self._means) if v.owner is not None and type(v.owner.op) is CumOp and v.owner.op.mode == "add"]
+        means = graph_replace(self._means, {v: _RunningSum(v.owner.op.axis)(v.owner.inputs[0]) for v in sums}, strict=False)
+        moved = pushforward(means, [self._position], [direction], use_op_pushforward=True)
         return pytensor.function([self._position, direction], moved, mode=COMPILED, on_unused_input="ignore")
 
     @cached_property
@@ -162,6 +167,13 @@ class InverseProblem(LogDensity):
         total = pt.sum([pt.sum(w * m) for w, m in zip(weights, self._means, strict=True)])
         gradient = pt.grad(total, self._position)
         return pytensor.function([self._position, *weights], [*self._means, gradient], mode=COMPILED, on_unused_input="ignore")
+
+    @property
+    def streams(self) -> dict[str, slice]:
+        """Where the observations of each observed variable lie in the whitened vector."""
+        ends = [*self._cuts.tolist(), self.observed.size]
+        names = [rv.name for rv in self.model.observed_RVs]
+        return {n: slice(a, b) for n, a, b in zip(names, [0, *ends[:-1]], ends, strict=True)}
 
     @property
     def size(self) -> int:
@@ -372,6 +384,14 @@ def _moments_of(model: pm.Model, rv: Variable) -> tuple[Variable, ...]:
         f"the errors of {rv.name!r} are not normal with independent or AR(1) errors; ensemble and variational methods take Normal, "
         "MvNormal, or streams of build_model without heavy tails, other distributions, Matérn processes or errors shared with others"
     )
+
+
+class _RunningSum(CumOp):
+    """A cumulative sum with a pushforward."""
+
+    def pushforward(self, inputs: Any, outputs: Any, tangents: Any) -> Any:
+        """Sum the tangents, for the sum is linear."""
+        return [self(tangents[0])]
 
 
 class _Whitener:
