@@ -1,0 +1,322 @@
+"""History matching: rule out, in waves, what cannot have made the observations (Craig et al. 1997; Vernon et al. 2010; Williamson 2013)."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from numpy.typing import NDArray
+from rich.progress import track
+
+from lsm_bayes.inference.inverse import InverseProblem, as_problem
+from lsm_bayes.inference.tree import build_tree
+
+from .designs import prior_design, spread_out
+from .ensemble import run_ensemble
+from .gaussian_process import GaussianProcesses
+from .subset import Region, sample_region
+from .targets import Targets, block_targets
+
+
+@dataclass(frozen=True)
+class Wave:
+    """One wave: emulators of the targets, and the limit that they are held to.
+
+    Attributes
+    ----------
+    centre, spread : numpy.ndarray
+        Of the design, shape (d,): parameters are standardised with these.
+    mean : numpy.ndarray
+        Of the targets over the runs, shape (q,).
+    surrogate : GaussianProcesses
+        Of the targets.
+    cutoff : float
+        Implausibility above which a point is ruled out.
+    rank : int
+        Which implausibility counts: 1 the largest over targets, 2 the second largest, 3 the third.
+    runs, failures : int
+        Of the wave.
+    fraction : float
+        Part of the prior's probability that is left after this wave.
+    standardised : float
+        Root-mean-square of standardised leave-one-out errors of the emulators.
+    emulator_share : float
+        Part of the variance in the implausibility that is the emulators'; a further wave gains where this is large.
+    region : Region
+        Draws of what is left, and all points looked at.
+    """
+
+    centre: NDArray
+    spread: NDArray
+    mean: NDArray
+    surrogate: GaussianProcesses
+    cutoff: float
+    rank: int
+    runs: int
+    failures: int
+    fraction: float = 1.0
+    standardised: float = np.nan
+    emulator_share: float = np.nan
+    region: Region | None = None
+
+    def implausibility(self, x: NDArray, targets: Targets) -> NDArray:
+        """Distance of each target from its observation, in sd of emulator, discrepancy and observation together.
+
+        Parameters
+        ----------
+        x : numpy.ndarray
+            Active elements, shape (n, d).
+        targets : Targets
+            Observations and variances.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n, q).
+        """
+        mean, variance = self.surrogate.predict((x - self.centre) / self.spread)
+        return np.abs(self.mean + mean - targets.observed) / np.sqrt(variance + targets.variance + targets.discrepancy)
+
+    def excess(self, x: NDArray, targets: Targets) -> NDArray:
+        """Implausibility that counts, less the cutoff: what is ruled out is above 0. Shape (n,)."""
+        return ranked(self.implausibility(x, targets), self.rank) - self.cutoff
+
+
+@dataclass(frozen=True)
+class HistoryMatch:
+    """What is left after all waves.
+
+    Attributes
+    ----------
+    problem : InverseProblem
+        The model.
+    targets : Targets
+        What it was compared with.
+    waves : list of Wave
+        In their order.
+    tree : xarray.DataTree
+        Draws of the prior restricted to what is left, as every method's result, with group ``waves``. They are no posterior: inside of
+        what is left, the data have no say.
+    interrupted : bool
+        Whether Ctrl-C ended it before the last wave.
+    """
+
+    problem: InverseProblem
+    targets: Targets
+    waves: list[Wave]
+    tree: xr.DataTree
+    interrupted: bool = field(default=False)
+
+    @property
+    def fraction(self) -> float:
+        """Part of the prior's probability that is not ruled out."""
+        return self.waves[-1].fraction
+
+    def excess(self, x: NDArray) -> NDArray:
+        """Largest excess over its cutoff of any wave, shape (n,): above 0 where a point is ruled out.
+
+        Parameters
+        ----------
+        x : numpy.ndarray
+            Active elements, shape (n, d).
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n,).
+        """
+        return total_excess(self.waves, np.atleast_2d(x), self.targets)
+
+    def keeps(self, x: NDArray) -> NDArray:
+        """Whether points are not ruled out.
+
+        Parameters
+        ----------
+        x : numpy.ndarray
+            Active elements, shape (n, d).
+
+        Returns
+        -------
+        numpy.ndarray of bool
+            Shape (n,).
+        """
+        return self.excess(x) <= 0.0
+
+
+def ranked(implausibility: NDArray, rank: int) -> NDArray:
+    """Largest, second or third largest implausibility over targets.
+
+    Parameters
+    ----------
+    implausibility : numpy.ndarray
+        Shape (n, q).
+    rank : int
+        1, 2, 3 ...; the smallest is taken where there are fewer targets.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,).
+    """
+    place = max(implausibility.shape[1] - rank, 0)
+    return np.partition(implausibility, place, axis=1)[:, place]
+
+
+def total_excess(waves: Sequence[Wave], x: NDArray, targets: Targets) -> NDArray:
+    """Largest excess over its cutoff of any wave, shape (n,)."""
+    return np.max([w.excess(x, targets) for w in waves], axis=0)
+
+
+def history_match(
+    model: pm.Model | InverseProblem,
+    targets: Targets | None = None,
+    *,
+    waves: int = 3,
+    runs: int | None = None,
+    cutoff: float | Sequence[float] = 3.0,
+    rank: int | Sequence[int] = 1,
+    draws: int = 1000,
+    chains: int = 4,
+    seed: int = 0,
+    store: str | Path | None = None,
+    cores: int = 1,
+    progress: bool = False,
+) -> HistoryMatch:
+    """Rule out parameters in waves.
+
+    Each wave runs the model where no earlier wave has ruled it out, emulates the targets there, and rules out where the implausibility
+    exceeds the cutoff. What is left is found by subset simulation, so that it may be a tiny part of the prior.
+
+    Parameters
+    ----------
+    model : pymc.Model or InverseProblem
+        What to calibrate.
+    targets : Targets, optional
+        `block_targets` by default, without discrepancy.
+    waves : int
+        How many.
+    runs : int, optional
+        Runs of each wave; ten for each parameter by default (Loeppky et al. 2009).
+    cutoff : float or sequence
+        Largest implausibility that is kept, of all waves or by wave. 3 by Pukelsheim's rule for one target.
+    rank : int or sequence
+        Which implausibility counts, see `Wave`; 2 or 3 guard against one wrong emulator or one stream that the model cannot fit.
+    draws, chains : int
+        Draws of what is left, in all, and into how many chains the result divides them.
+    seed : int
+        Seed.
+    store : path, optional
+        Folder for the runs; a stopped match goes on from there.
+    cores : int
+        Processes that run the model; see `run_ensemble`.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    HistoryMatch
+        Waves and draws.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, too many runs fail, or nothing is left.
+    KeyboardInterrupt
+        If interrupted before the first wave was finished.
+    """
+    problem, began = as_problem(model), time.perf_counter()
+    targets = block_targets(problem) if targets is None else targets
+    runs = 10 * problem.size if runs is None else runs
+    cutoffs, ranks = _by_wave(cutoff, waves, "cutoff"), [int(r) for r in _by_wave(rank, waves, "rank")]
+    if min(waves, draws // chains, chains) < 1 or runs < 5 or min(ranks) < 1 or min(cutoffs) <= 0:
+        raise ValueError(f"got waves={waves}, runs={runs}, draws={draws}, chains={chains}, cutoff={cutoff}, rank={rank}; all are positive")
+    rng = np.random.default_rng(seed)
+    mean, covariance = problem.prior
+    root = np.linalg.cholesky(covariance)
+    design = prior_design(problem, runs, seed=seed)
+    done: list[Wave] = []
+    interrupted = False
+    try:
+        for k in track(range(waves), description="waves", disable=not progress):
+            done.append(_wave(problem, targets, design, cutoffs[k], ranks[k], store, cores))
+            known = list(done)
+            region = sample_region(
+                lambda z, known=known: total_excess(known, mean + z @ root.T, targets), problem.size, max(draws, 5 * runs), rng
+            )
+            left = mean + region.draws @ root.T
+            done[-1] = _described(done[-1], left, targets, region)
+            design = spread_out(left, runs, rng)
+    except KeyboardInterrupt:
+        if not done or done[0].region is None:
+            raise
+        done, interrupted = [w for w in done if w.region is not None], True
+    tree = _tree(problem, done, targets, mean, root, draws, chains, seed, rng, began)
+    return HistoryMatch(problem, targets, done, tree, interrupted)
+
+
+def _by_wave(given: float | Sequence[float], waves: int, name: str) -> list[float]:
+    found = [float(given)] * waves if isinstance(given, int | float) else [float(v) for v in given]
+    if len(found) != waves:
+        raise ValueError(f"{name} has {len(found)} values for {waves} waves; give one number, or one for each wave")
+    return found
+
+
+def _wave(
+    problem: InverseProblem, targets: Targets, design: NDArray, cutoff: float, rank: int, store: str | Path | None, cores: int
+) -> Wave:
+    ensemble = run_ensemble(problem, design, store=store, cores=cores)
+    good = ensemble.good
+    if len(good.x) < max(5, 0.2 * len(design)):
+        raise ValueError(f"{len(design) - len(good.x)} of {len(design)} runs of a wave failed; narrow the prior to where the model runs")
+    values = targets.of(good.predictions)
+    centre, spread = good.x.mean(axis=0), good.x.std(axis=0)
+    average = values.mean(axis=0)
+    surrogate = GaussianProcesses.fit((good.x - centre) / spread, values - average)
+    left_out, variance = surrogate.leave_one_out(values - average)
+    standardised = float(np.sqrt(np.mean((values - average - left_out) ** 2 / variance)))
+    return Wave(
+        centre, spread, average, surrogate, cutoff, rank, len(design), int(ensemble.failed.sum()), standardised=standardised
+    )
+
+
+def _described(wave: Wave, left: NDArray, targets: Targets, region: Region) -> Wave:
+    _, variance = wave.surrogate.predict((left - wave.centre) / wave.spread)
+    share = variance / (variance + targets.variance + targets.discrepancy)
+    return Wave(**{**vars(wave), "fraction": region.fraction, "emulator_share": float(share.mean()), "region": region})
+
+
+def _tree(
+    problem: InverseProblem,
+    waves: list[Wave],
+    targets: Targets,
+    mean: NDArray,
+    root: NDArray,
+    draws: int,
+    chains: int,
+    seed: int,
+    rng: np.random.Generator,
+    began: float,
+) -> xr.DataTree:
+    region = waves[-1].region
+    assert region is not None
+    each = draws // chains
+    x = mean + rng.permutation(region.draws)[: each * chains] @ root.T
+    implausibility = np.max([ranked(w.implausibility(x, targets), w.rank) for w in waves], axis=0)
+    cost = {**problem.cost(), "seconds": time.perf_counter() - began}
+    tree = build_tree(
+        problem,
+        problem.positions(x).reshape(chains, each, -1),
+        {"implausibility": implausibility.reshape(chains, each)},
+        method="history matching",
+        seed=seed,
+        cost=cost,
+    )
+    table = {n: ("wave", np.array([getattr(w, n) for w in waves])) for n in COLUMNS}
+    tree["waves"] = xr.DataTree(xr.Dataset(table, coords={"wave": np.arange(1, len(waves) + 1)}, attrs={"targets": list(targets.names)}))
+    return tree
+
+
+COLUMNS = ("runs", "failures", "cutoff", "rank", "fraction", "standardised", "emulator_share")

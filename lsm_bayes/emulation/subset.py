@@ -1,0 +1,123 @@
+"""Draws from a normal prior restricted to a region of it, however small: subset simulation.
+
+Au & Beck (2001, doi 10.1016/S0266-8920(01)00019-4), with the conditional moves of Papaioannou et al. (2015,
+doi 10.1016/j.probengmech.2015.06.006): ``x' = sqrt(1 - s^2) x + s e`` leaves the prior as it is, and is refused outside of the region.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHARE = 0.2
+"""Part of the draws that the next level keeps."""
+MOST_LEVELS = 60
+
+
+@dataclass(frozen=True)
+class Region:
+    """Draws inside of a region.
+
+    Attributes
+    ----------
+    draws : numpy.ndarray
+        Standard normal coordinates, shape (number, d).
+    fraction : float
+        Probability of the region under the prior.
+    relative_error : float
+        Of `fraction`, an estimate that takes draws of a level as independent, so a lower bound.
+    seen : numpy.ndarray
+        All points at which the measure was asked for, shape (m, d).
+    measured : numpy.ndarray
+        The measure there, shape (m,).
+    """
+
+    draws: NDArray
+    fraction: float
+    relative_error: float
+    seen: NDArray
+    measured: NDArray
+
+
+def sample_region(
+    measure: Callable[[NDArray], NDArray], dimension: int, number: int, rng: np.random.Generator, *, limit: float = 0.0, moves: int = 8
+) -> Region:
+    """Draw standard normal vectors at which a measure is at most a limit.
+
+    Levels of the measure are lowered step by step; at each, the draws that are below it are moved within it.
+
+    Parameters
+    ----------
+    measure : callable
+        Of points, shape (n, d), numbers of shape (n,); NaN counts as outside.
+    dimension : int
+        d.
+    number : int
+        Draws.
+    rng : numpy.random.Generator
+        Source of randomness.
+    limit : float
+        The region is where the measure is at most this.
+    moves : int
+        Moves of each draw at each level; twice as many at the last.
+
+    Returns
+    -------
+    Region
+        Draws and probability. A region of several parts is found as far as the levels before it join them.
+
+    Raises
+    ------
+    ValueError
+        If the levels come to a stop above the limit: the region is empty, or too small.
+    """
+    points = rng.standard_normal((number, dimension))
+    values = _finite(measure(points))
+    seen, measured = [points], [values]
+    fraction, error, step = 1.0, 0.0, 0.7
+    for _ in range(MOST_LEVELS):
+        level = max(limit, float(np.quantile(values, SHARE)))
+        inside = values <= level
+        part = float(inside.mean())
+        fraction, error = fraction * part, error + (1.0 - part) / (part * number)
+        last = level <= limit
+        if last and part == 1.0:
+            break
+        from_ = rng.choice(np.flatnonzero(inside), size=number, replace=inside.sum() < number)
+        points, values = points[from_], values[from_]
+        for _ in range(2 * moves if last else moves):
+            points, values, step = _move(measure, points, values, level, step, rng)
+            seen.append(points)
+            measured.append(values)
+        if last:
+            break
+        if np.quantile(values, SHARE) >= level and np.ptp(values) == 0.0:
+            raise _Empty(level, limit)
+    else:
+        raise _Empty(float(values.min()), limit)
+    return Region(points, fraction, float(np.sqrt(error)), np.concatenate(seen), np.concatenate(measured))
+
+
+def _Empty(level: float, limit: float) -> ValueError:  # noqa: N802
+    return ValueError(
+        f"no part of the prior was found where the implausibility is at most its limit; the least found exceeds it by {level - limit:.3g}. "
+        "The model cannot reproduce these targets: allow for discrepancy, raise the limit, or widen the prior"
+    )
+
+
+def _finite(values: NDArray) -> NDArray:
+    return np.where(np.isfinite(values), values, 1e300)
+
+
+def _move(
+    measure: Callable[[NDArray], NDArray], points: NDArray, values: NDArray, level: float, step: float, rng: np.random.Generator
+) -> tuple[NDArray, NDArray, float]:
+    # Directions are stretched as the draws are: in a thin region moves of the same length everywhere would all be refused.
+    spread = np.clip(points.std(axis=0), 1e-8, 1.0)
+    s = np.minimum(step * spread * rng.uniform(0.3, 1.7), 1.0)
+    proposed = np.sqrt(1.0 - s**2) * points + s * rng.standard_normal(points.shape)
+    found = _finite(measure(proposed))
+    accepted = found <= level
+    step = float(np.clip(step * np.exp(accepted.mean() - 0.35), 1e-4, 2.0))
+    return np.where(accepted[:, None], proposed, points), np.where(accepted, found, values), step
