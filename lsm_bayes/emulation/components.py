@@ -27,6 +27,8 @@ class Components:
         Variance along these, shape (L,).
     outside : float
         Variance along any direction outside of all of these.
+    explained : float
+        Part of the variance of the runs along the emulated components.
     """
 
     mean: NDArray
@@ -34,13 +36,7 @@ class Components:
     left: NDArray
     left_variance: NDArray
     outside: float
-
-    @property
-    def explained(self) -> float:
-        """Part of the variance of the runs that the emulated components hold; needs `left_variance` only."""
-        return self._explained
-
-    _explained: float = 1.0
+    explained: float = 1.0
 
     def scores(self, outputs: NDArray) -> NDArray:
         """Coordinates of outputs along the emulated components, shape (..., K)."""
@@ -65,7 +61,14 @@ class Components:
 
 
 def principal_components(
-    outputs: NDArray, slopes: NDArray | None = None, *, least: float = 0.01, explained: float | None = None, most: int = 30
+    outputs: NDArray,
+    slopes: NDArray | None = None,
+    *,
+    least: float = 0.01,
+    explained: float | None = None,
+    most: int = 30,
+    number: int | None = None,
+    outside: bool = True,
 ) -> Components:
     """Find the components of runs.
 
@@ -82,6 +85,10 @@ def principal_components(
         Part of the variance over the runs at which no more components are kept; ``least`` alone decides without.
     most : int
         Most components.
+    number : int, optional
+        Keep so many, whatever their variance.
+    outside : bool
+        Estimate the variance outside of the span; 0 without.
 
     Returns
     -------
@@ -99,12 +106,13 @@ def principal_components(
     order = np.argsort(-variance, kind="stable")
     basis, variance = basis[order], variance[order]
     part = np.cumsum(variance) / np.sum(variance)
-    number = int(np.sum(variance >= least))
-    if explained is not None:
-        number = min(number, int(np.searchsorted(part, explained)) + 1)
-    number = int(np.clip(number, 1, min(most, len(basis))))
-    outside = _outside(rows, len(outputs), outputs.shape[1] - len(basis))
-    return Components(mean, basis[:number], basis[number:], variance[number:], outside, _explained=float(part[number - 1]))
+    if number is None:
+        number = min(int(np.sum(variance >= least)), most)
+        if explained is not None:
+            number = min(number, int(np.searchsorted(part, explained)) + 1)
+    number = int(np.clip(number, 1, len(basis)))
+    beyond = _outside(rows, len(outputs), outputs.shape[1] - len(basis)) if outside else 0.0
+    return Components(mean, basis[:number], basis[number:], variance[number:], beyond, explained=float(part[number - 1]))
 
 
 def _outside(rows: NDArray, runs: int, free: int) -> float:

@@ -1,5 +1,6 @@
 """Emulators of all outputs of a model: principal components, and for each of them a cheap function with a variance."""
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -11,6 +12,7 @@ from pytensor.graph.basic import Variable
 from .components import Components, principal_components
 from .ensemble import Ensemble
 from .gaussian_process import GaussianProcesses
+from .left_out import leave_out
 from .networks import Networks
 from .polynomial_chaos import PolynomialChaos
 from .validation import Validation, validation_of
@@ -29,8 +31,11 @@ class Surrogate(Protocol):
     def joint(self, z: NDArray) -> NDArray:
         """Covariances of errors at several points, (K, m, m)."""
 
-    def leave_one_out(self, values: NDArray) -> tuple[NDArray, NDArray]:
-        """Mean and variance of each run from the others, (n, K) each."""
+    def left_out(self, run: int, data: NDArray) -> tuple[NDArray, NDArray]:
+        """Error and variance of one run predicted from the others, (K,) each, in the coordinates of data (n, 1 or 1 + p, K)."""
+
+    def widened(self, factors: NDArray) -> "Surrogate":
+        """Multiply the variances, by output."""
 
     def graph(self, z: Variable) -> tuple[Variable, Variable]:
         """Mean and variance as graphs, (K,) each."""
@@ -184,7 +189,7 @@ def fit_emulator(
     good = runs.good
     if len(good.x) < 5:
         raise ValueError(f"{len(good.x)} of {len(runs.x)} runs have finite predictions; an emulator needs at least 5")
-    centre, root = good.x.mean(axis=0), _root(good.x, rotate)
+    centre, root = standardisation(good.x, rotate)
     z = np.linalg.solve(root, (good.x - centre).T).T
     slopes = directions = None
     if kind == "gaussian_process" and good.slopes is not None and good.directions is not None:
@@ -201,18 +206,50 @@ def fit_emulator(
         surrogate = PolynomialChaos.fit(z, scores, **choices)
     else:
         surrogate = Networks.fit(z, scores, **choices)
-    mean, variance = surrogate.leave_one_out(scores)
-    found = validation_of(
-        good.predictions, basis.mean + mean @ basis.kept, basis.variance(variance), "leave-one-out", scores - mean, variance.T
-    )
+    basis, surrogate, found = _judged(basis, surrogate, good.predictions, slopes, fixed=kind == "networks")
     return Emulator(kind, good.names, centre, root, basis, surrogate, good, found)
 
 
-def _root(x: NDArray, rotate: bool | None) -> NDArray:
+def _judged(
+    basis: Components, surrogate: Surrogate, outputs: NDArray, slopes: NDArray | None, *, fixed: bool
+) -> tuple[Components, Surrogate, Validation]:
+    """Widen variances to what leave-one-out errors say, and say how good the result is."""
+    tested = leave_out(surrogate, basis, outputs, slopes, fixed=fixed)
+    factors = np.maximum(1.0, np.mean(tested.errors**2 / tested.variance, axis=0))
+    surrogate, variance = surrogate.widened(factors), tested.variance * factors
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the last components have no estimate without a run
+        left = np.nanmean(tested.left**2, axis=0)
+    basis = replace(basis, left_variance=np.fmax(basis.left_variance, left))
+    mean, spread = np.empty((len(tested.runs), outputs.shape[1])), np.empty((len(tested.runs), outputs.shape[1]))
+    for row, (i, one) in enumerate(zip(tested.runs, tested.bases, strict=True)):
+        number = len(one.kept)
+        scores = one.scores(outputs[i]) - tested.errors[row, :number]
+        mean[row] = one.mean + scores @ one.kept
+        one = replace(one, left_variance=basis.left_variance[: len(one.left)])
+        spread[row] = one.variance(variance[row : row + 1, :number])[0]
+    return basis, surrogate, validation_of(outputs[tested.runs], mean, spread, "leave-one-out", tested.errors, variance.T)
+
+
+def standardisation(x: NDArray, rotate: bool | None = None) -> tuple[NDArray, NDArray]:
+    """Centre and scale of a design.
+
+    Parameters
+    ----------
+    x : numpy.ndarray
+        Shape (n, d).
+    rotate : bool, optional
+        See `fit_emulator`.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Mean, shape (d,), and a square root of the covariance or of its diagonal, shape (d, d).
+    """
     spread = x.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     enough = len(x) > 2 * x.shape[1] and x.shape[1] > 1
     if rotate is None:
         correlation = np.corrcoef(x / spread, rowvar=False) if enough else np.eye(x.shape[1])
         rotate = bool(np.max(np.abs(correlation - np.diag(np.diag(correlation)))) > CORRELATED)
-    return np.linalg.cholesky(np.cov(x, rowvar=False)) if rotate and enough else np.diag(spread)
+    return x.mean(axis=0), np.linalg.cholesky(np.cov(x, rowvar=False)) if rotate and enough else np.diag(spread)

@@ -4,7 +4,7 @@ Parameters of the covariance are those of highest posterior density: marginal li
 being read as noise or as nothing but noise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytensor.tensor as pt
@@ -77,7 +77,7 @@ class GaussianProcesses:
         directions: NDArray | None = None,
         *,
         shape: str = "matern52",
-        starts: int = 2,
+        starts: int | None = None,
     ) -> "GaussianProcesses":
         """Fit one process for each output.
 
@@ -94,8 +94,8 @@ class GaussianProcesses:
             Derivatives of the outputs, shape (n, p, K), along directions of shape (n, p, d).
         shape : {"matern52", "gaussian"}
             Of the stationary part.
-        starts : int
-            Searches for the parameters of each covariance.
+        starts : int, optional
+            Searches for the parameters of each covariance: two, or one where there are derivatives, which leave less open.
 
         Returns
         -------
@@ -113,7 +113,7 @@ class GaussianProcesses:
         for k in range(values.shape[1]):
             data = values[:, k : k + 1] if slopes is None else np.concatenate([values[:, k : k + 1], slopes[:, :, k]], axis=1)
             with threadpool_limits(1):  # matrices are small: threads of the linear algebra would wait for each other
-                each.append(_Fit(z, data, directions, shape).best(starts))
+                each.append(_Fit(z, data, directions, shape).best(starts or (2 if slopes is None else 1)))
         found = cls(z, directions, tuple(each))
         mean, variance = found.leave_one_out(values)
         widening = np.maximum(1.0, np.mean((values - mean) ** 2 / variance, axis=0))
@@ -180,6 +180,36 @@ class GaussianProcesses:
                 mean[i, k] = values[i, k] - g.scale * (covariance @ g.weights[mine])[0]
                 variance[i, k] = g.widening * g.scale**2 * covariance[0, 0]
         return mean, variance
+
+    def left_out(self, run: int, data: NDArray) -> tuple[NDArray, NDArray]:
+        """Error of one run predicted from the others, in other coordinates of the outputs.
+
+        Parameters
+        ----------
+        run : int
+            Which.
+        data : numpy.ndarray
+            Values, and derivatives after them, of all runs in these coordinates, shape (n, 1 or 1 + p, K).
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Error and variance, shape (K,) each.
+        """
+        error, variance = np.empty(len(self.each)), np.empty(len(self.each))
+        block = data.shape[1]
+        mine = slice(run * block, (run + 1) * block)
+        for k, g in enumerate(self.each):
+            rows = g.root[:, mine].T @ g.root
+            covariance = np.linalg.inv(rows[:, mine])
+            error[k] = (covariance @ (rows @ data[:, :, k].ravel()))[0]
+            variance[k] = g.widening * g.scale**2 * covariance[0, 0]
+        return error, variance
+
+    def widened(self, factors: NDArray) -> "GaussianProcesses":
+        """Multiply the variances, by output."""
+        each = [replace(g, widening=float(g.widening * f)) for g, f in zip(self.each, factors, strict=True)]
+        return replace(self, each=tuple(each))
 
     def graph(self, z: Variable) -> tuple[Variable, Variable]:
         """Mean and variance as PyTensor graphs.
@@ -294,7 +324,7 @@ class _Fit:
         for k in range(starts):
             start = self.centre.copy()
             start[: self.d] += (0.0, -0.7, 0.7)[k % 3]
-            result = minimize(self, start, jac=True, method="L-BFGS-B", bounds=self.bounds, options={"maxiter": 80})
+            result = minimize(self, start, jac=True, method="L-BFGS-B", bounds=self.bounds, options={"maxiter": 60})
             found = result if found is None or result.fun < found.fun else found
         assert found is not None
         theta = found.x

@@ -277,9 +277,7 @@ def _wave(
     surrogate = GaussianProcesses.fit((good.x - centre) / spread, values - average)
     left_out, variance = surrogate.leave_one_out(values - average)
     standardised = float(np.sqrt(np.mean((values - average - left_out) ** 2 / variance)))
-    return Wave(
-        centre, spread, average, surrogate, cutoff, rank, len(design), int(ensemble.failed.sum()), standardised=standardised
-    )
+    return Wave(centre, spread, average, surrogate, cutoff, rank, len(design), int(ensemble.failed.sum()), standardised=standardised)
 
 
 def _described(wave: Wave, left: NDArray, targets: Targets, region: Region) -> Wave:

@@ -4,7 +4,7 @@ Their disagreement, multiplied so that it agrees with their errors on runs that 
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytensor.tensor as pt
@@ -123,6 +123,15 @@ class Networks:
                 mine = self.outputs[:, i]
             mean[i], variance[i] = mine.mean(axis=0), self.widening * (mine.var(axis=0, ddof=1) + self.floor)
         return mean, variance
+
+    def left_out(self, run: int, data: NDArray) -> tuple[NDArray, NDArray]:
+        """Error and variance of one run by the members that did not see it, (K,) each; members know the coordinates of the fit only."""
+        mean, variance = self.leave_one_out(data[:, 0])
+        return data[run, 0] - mean[run], variance[run]
+
+    def widened(self, factors: NDArray) -> "Networks":
+        """Multiply the variances, by output."""
+        return replace(self, widening=self.widening * factors)
 
     def graph(self, z: Variable) -> tuple[Variable, Variable]:
         """Mean and variance as PyTensor graphs, (K,) each."""

@@ -6,7 +6,7 @@ variance is estimated from leave-one-out errors.
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import factorial
 
 import numpy as np
@@ -32,8 +32,8 @@ class PolynomialChaos:
         Residual variance, shape (K,).
     leverage : numpy.ndarray
         Of each run, shape (n, K).
-    fitted : numpy.ndarray
-        Values at the runs, shape (n, K).
+    table : numpy.ndarray
+        Terms at the runs, shape (n, T).
     """
 
     terms: NDArray
@@ -41,7 +41,7 @@ class PolynomialChaos:
     roots: NDArray
     residual: NDArray
     leverage: NDArray
-    fitted: NDArray
+    table: NDArray
 
     @classmethod
     def fit(cls, z: NDArray, values: NDArray, *, degree: int = 3, interaction: int = 2) -> "PolynomialChaos":
@@ -78,7 +78,6 @@ class PolynomialChaos:
         shape = (values.shape[1], len(union))
         coefficients, roots = np.zeros(shape), np.zeros((*shape, len(union)))
         leverage, residual = np.empty(values.shape), np.empty(shape[0])
-        fitted = np.empty(values.shape)
         for k, columns in enumerate(chosen):
             part, where = table[:, columns], [place[c] for c in columns]
             found, triangle = np.linalg.qr(part)
@@ -86,10 +85,9 @@ class PolynomialChaos:
             coefficients[k, where] = inverse @ (found.T @ values[:, k])
             roots[k][np.ix_(range(len(where)), where)] = inverse.T
             leverage[:, k] = np.minimum(np.sum(found**2, axis=1), 1.0 - 1e-6)
-            fitted[:, k] = part @ coefficients[k, where]
-            left_out = (values[:, k] - fitted[:, k]) / (1.0 - leverage[:, k])
+            left_out = (values[:, k] - part @ coefficients[k, where]) / (1.0 - leverage[:, k])
             residual[k] = max(np.mean(left_out**2 * (1.0 - leverage[:, k])), 1e-12 * np.var(values[:, k]))
-        return cls(terms[union], coefficients, roots, residual, leverage, fitted)
+        return cls(terms[union], coefficients, roots, residual, leverage, table[:, union])
 
     def predict(self, z: NDArray) -> tuple[NDArray, NDArray]:
         """Mean and variance at new points, (m, K) each."""
@@ -105,7 +103,18 @@ class PolynomialChaos:
     def leave_one_out(self, values: NDArray) -> tuple[NDArray, NDArray]:
         """Predict each run from the others with the same terms, (n, K) each."""
         free = 1.0 - self.leverage
-        return values - (values - self.fitted) / free, self.residual / free
+        return values - (values - self.table @ self.coefficients.T) / free, self.residual / free
+
+    def left_out(self, run: int, data: NDArray) -> tuple[NDArray, NDArray]:
+        """Error and variance of one run predicted from the others, from their values in other coordinates (n, 1, K); (K,) each."""
+        scaled = np.einsum("kst,nt->kns", self.roots, self.table)
+        fitted = np.einsum("ks,kns,nk->k", scaled[:, run], scaled, data[:, 0])
+        free = 1.0 - self.leverage[run]
+        return (data[run, 0] - fitted) / free, self.residual / free
+
+    def widened(self, factors: NDArray) -> "PolynomialChaos":
+        """Multiply the variances, by output."""
+        return replace(self, residual=self.residual * factors)
 
     def graph(self, z: Variable) -> tuple[Variable, Variable]:
         """Mean and variance as PyTensor graphs, (K,) each."""

@@ -99,7 +99,7 @@ def sample_region(
     return Region(points, fraction, float(np.sqrt(error)), np.concatenate(seen), np.concatenate(measured))
 
 
-def _Empty(level: float, limit: float) -> ValueError:  # noqa: N802
+def _Empty(level: float, limit: float) -> ValueError:
     return ValueError(
         f"no part of the prior was found where the implausibility is at most its limit; the least found exceeds it by {level - limit:.3g}. "
         "The model cannot reproduce these targets: allow for discrepancy, raise the limit, or widen the prior"

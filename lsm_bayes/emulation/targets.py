@@ -70,7 +70,7 @@ class Targets:
         if (fraction is None) == (sd is None):
             raise ValueError("give the discrepancy as a fraction of the observed targets or as an sd, one of both")
         found = np.abs(fraction * self.observed) if fraction is not None else np.broadcast_to(np.asarray(sd, float), self.observed.shape)
-        if fraction is not None and fraction < 0 or np.any(found < 0):
+        if (fraction is not None and fraction < 0) or np.any(found < 0):
             raise ValueError(f"the discrepancy is negative: {fraction if fraction is not None else sd}")
         return replace(self, discrepancy=found**2)
 
