@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 SHARE = 0.2
 """Part of the draws that the next level keeps."""
-MOST_LEVELS = 60
+SMALLEST = 1e-15
+"""Probability below which a region counts as empty."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,16 @@ class Region:
     relative_error: float
     seen: NDArray
     measured: NDArray
+
+
+class EmptyRegionError(ValueError):
+    """Nothing of a prior lies in a region."""
+
+    def __init__(self, level: float, limit: float) -> None:
+        super().__init__(
+            f"no part of the prior was found where the implausibility is at most its limit; the least found exceeds it by {level - limit:.3g}. "
+            "The model cannot reproduce these targets: allow for discrepancy, raise the limit, or widen the prior"
+        )
 
 
 def sample_region(
@@ -69,14 +80,14 @@ def sample_region(
 
     Raises
     ------
-    ValueError
-        If the levels come to a stop above the limit: the region is empty, or too small.
+    EmptyRegionError
+        If the levels come to a stop above the limit: the region is empty, or smaller than 1e-15 of the prior.
     """
     points = rng.standard_normal((number, dimension))
     values = _finite(measure(points))
     seen, measured = [points], [values]
     fraction, error, step = 1.0, 0.0, 0.7
-    for _ in range(MOST_LEVELS):
+    while True:
         level = max(limit, float(np.quantile(values, SHARE)))
         inside = values <= level
         part = float(inside.mean())
@@ -92,18 +103,9 @@ def sample_region(
             measured.append(values)
         if last:
             break
-        if np.quantile(values, SHARE) >= level and np.ptp(values) == 0.0:
-            raise _Empty(level, limit)
-    else:
-        raise _Empty(float(values.min()), limit)
+        if fraction < SMALLEST:
+            raise EmptyRegionError(float(values.min()), limit)
     return Region(points, fraction, float(np.sqrt(error)), np.concatenate(seen), np.concatenate(measured))
-
-
-def _Empty(level: float, limit: float) -> ValueError:
-    return ValueError(
-        f"no part of the prior was found where the implausibility is at most its limit; the least found exceeds it by {level - limit:.3g}. "
-        "The model cannot reproduce these targets: allow for discrepancy, raise the limit, or widen the prior"
-    )
 
 
 def _finite(values: NDArray) -> NDArray:
