@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytensor.tensor as pt
 from experiment_twins import LAND, base
 from scipy.stats import wasserstein_distance
 
@@ -106,8 +107,6 @@ def observe(problem: InverseProblem, number: int) -> np.ndarray:
 
 def with_whitened(problem: InverseProblem) -> Density:
     """Density of the model itself with the twin's observations, which for independent errors are whitened ones times sd."""
-    import pytensor.tensor as pt
-
     model = problem.model
     for rv in model.observed_RVs:
         where, old = problem.streams[rv.name], model.rvs_to_values[rv]
@@ -166,11 +165,13 @@ def covered(problem: InverseProblem, number: int) -> dict[str, Any]:
 
 def page(rows: dict[str, list[dict[str, Any]]], fit: dict[str, Any], twins: list[dict[str, Any]], outputs: int) -> list[str]:
     """Write the table."""
+    ratio = fit["exact_equivalents"] / fit["stages"][-1]["runs"]
     lines = [
         "# Emulators of DALEC-CDEA with eight parameters (E16, E21)",
         "",
-        f"Made by `python benchmarks/experiment_emulators.py {len(twins)}`: {outputs} outputs (weekly NEE, leaf area), log-normal priors of sd 20 %",
-        "around the declared defaults, judged by 200 runs of a Sobol sequence. R2 and coverage over all outputs, whitened by their errors.",
+        f"Made by `python benchmarks/experiment_emulators.py {len(twins)}`: {outputs} outputs (weekly NEE, leaf area),",
+        "log-normal priors of sd 20 % around the declared defaults, judged by 200 runs of a Sobol sequence.",
+        "R2 and coverage over all outputs, whitened by their errors.",
         "Cost in forward runs, a tangent run counting two.",
         "",
         "| emulator | designs | cost | components | R2 | 90 % coverage | leave-one-out R2, coverage | predictive sd, in errors |",
@@ -187,15 +188,14 @@ def page(rows: dict[str, list[dict[str, Any]]], fit: dict[str, Any], twins: list
         "## Posterior against that of the model itself",
         "",
         "Wasserstein distance of each parameter's posterior, over its sd. The first emulator is over the prior, each next one over the",
-        "posterior of the one before, widened by half. NUTS, 2 chains x 500 draws. The two chains of the model itself differ by "
-        f"{np.mean(fit['chains_of_exact']):.3f} on average, {np.max(fit['chains_of_exact']):.3f} at most: distances below that cannot be told from 0.",
+        "posterior of the one before, widened by half. NUTS, 2 chains x 500 draws. The two chains of the model itself differ by",
+        f"{np.mean(fit['chains_of_exact']):.3f} on average, {np.max(fit['chains_of_exact']):.3f} at most.",
         "",
         "| runs so far | mean distance | largest | predictive sd, in errors |",
         "|---|---|---|---|",
         *(f"| {s['runs']} | {np.mean(s['wasserstein']):.3f} | {max(s['wasserstein']):.3f} | {s['sd']:.3f} |" for s in fit["stages"]),
         "",
-        f"NUTS on the model itself took {fit['exact_equivalents']} forward-run equivalents, {fit['exact_equivalents'] / fit['stages'][-1]['runs']:.0f} "
-        "times as many as the last emulator.",
+        f"NUTS on the model itself took {fit['exact_equivalents']} forward-run equivalents, {ratio:.0f} times the last emulator's.",
     ]
     if twins:
         lines += [

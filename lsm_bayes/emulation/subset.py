@@ -46,7 +46,8 @@ class EmptyRegionError(ValueError):
 
     def __init__(self, level: float, limit: float) -> None:
         super().__init__(
-            f"no part of the prior was found where the implausibility is at most its limit; the least found exceeds it by {level - limit:.3g}. "
+            "no part of the prior was found where the implausibility is at most its limit; "
+            f"the least found exceeds it by {level - limit:.3g}. "
             "The model cannot reproduce these targets: allow for discrepancy, raise the limit, or widen the prior"
         )
 

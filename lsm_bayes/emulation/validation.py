@@ -35,6 +35,8 @@ class Validation:
         Part of the outputs inside of the 90 % predictive interval, over runs and outputs.
     standardised : numpy.ndarray
         Errors over predictive sd, shape (n, M).
+    component_error : float
+        Root-mean-square standardised error of the components; 1 where the variances are right.
     cholesky : numpy.ndarray
         Pivoted Cholesky errors by component, shape (K, n): independent and of unit variance where the emulator is right; large ones
         early in the order say that a variance is too small, late ones that the correlation is wrong. Leave-one-out: standardised
@@ -50,14 +52,10 @@ class Validation:
     r2_of_outputs: NDArray
     coverage: float
     standardised: NDArray
+    component_error: float
     cholesky: NDArray
     mahalanobis: NDArray
     sd_in_errors: float
-
-    @property
-    def component_error(self) -> float:
-        """Root-mean-square standardised error of the components; 1 where the variances are right."""
-        return float(np.sqrt(np.mean(self.cholesky**2)))
 
     def describe(self) -> str:
         """Say the figures in a line."""
@@ -123,9 +121,9 @@ def validation_of(
     np.divide(squares, deviation, out=each, where=deviation > 0)
     inside = np.abs(error) <= norm.ppf(0.5 + 0.5 * LEVEL) * sd
     errors = score_errors.T
-    if score_covariance.ndim == 2:
-        cholesky = errors / np.sqrt(np.maximum(score_covariance, 1e-300))
-    else:
+    marginal = score_covariance if score_covariance.ndim == 2 else np.einsum("kii->ki", score_covariance)
+    cholesky = alone = errors / np.sqrt(np.maximum(marginal, 1e-300))
+    if score_covariance.ndim == 3:
         cholesky = np.stack([pivoted_cholesky_errors(e, c) for e, c in zip(errors, score_covariance, strict=True)])
     return Validation(
         source,
@@ -133,6 +131,7 @@ def validation_of(
         1.0 - each,
         float(inside.mean()),
         error / sd,
+        float(np.sqrt(np.mean(alone**2))),
         cholesky,
         np.sum(cholesky**2, axis=1),
         float(np.sqrt(np.mean(variance))),
