@@ -4,7 +4,7 @@ from .calibrate import calibrate_emulate_sample
 from .designs import informed_design, prior_design
 from .emulated import emulated_model
 from .emulator import Emulator, fit_emulator
-from .ensemble import Ensemble, run_ensemble
+from .ensemble import Ensemble, join, run_ensemble
 from .history import HistoryMatch, history_match
 from .misfit import MisfitEmulator, fit_misfit, misfit_model
 from .targets import Targets, block_targets
@@ -26,6 +26,7 @@ __all__ = [
     "fit_misfit",
     "history_match",
     "informed_design",
+    "join",
     "misfit_model",
     "plot_waves",
     "prior_design",

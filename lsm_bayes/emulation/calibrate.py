@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,13 @@ from .designs import active_positions, informed_design
 from .emulated import emulated_model
 from .emulator import Emulator, fit_emulator
 from .ensemble import Ensemble, run_ensemble
+
+MOST_BEYOND = 0.2
+"""Part of the draws beyond the runs of the emulator above which a warning is given."""
+
+
+class ExtrapolationWarning(UserWarning):
+    """A posterior lies where its emulator has no runs."""
 
 
 def calibrate_emulate_sample(
@@ -117,7 +125,16 @@ def with_emulator(tree: xr.DataTree, problem: InverseProblem, emulator: Emulator
         The same. Gradients of an emulator cost no run of the model: they are counted apart, as ``emulator_gradient_evaluations``.
     """
     v = emulator.validation
-    figures = {"r2": v.r2, "coverage": v.coverage, "component_error": v.component_error, "sd_in_errors": v.sd_in_errors}
+    x = active_positions(problem, np.asarray(tree["unconstrained"]["position"].values))
+    beyond = float(emulator.beyond(x).mean())
+    if beyond > MOST_BEYOND:
+        warnings.warn(
+            f"{100 * beyond:.0f} % of the draws lie beyond the runs of the emulator, where it extrapolates: run the model there too "
+            "(informed_design of these draws) and fit to all runs together (join)",
+            ExtrapolationWarning,
+            stacklevel=3,
+        )
+    figures = {"beyond": beyond, "r2": v.r2, "coverage": v.coverage, "component_error": v.component_error, "sd_in_errors": v.sd_in_errors}
     attrs = {"kind": emulator.kind, "source": v.source, "runs": len(emulator.runs.x), "variance_carried": int(variance)}
     tree["emulator"] = xr.DataTree(xr.Dataset({k: float(value) for k, value in figures.items()}, attrs=attrs))
     cost = json.loads(tree.attrs["cost"])

@@ -76,6 +76,22 @@ class Emulator:
         """Standardised parameters, shape (..., d)."""
         return np.linalg.solve(self.root, (np.asarray(x, dtype=float) - self.centre).T).T
 
+    def beyond(self, x: NDArray) -> NDArray:
+        """Whether points lie beyond the runs along some axis, where the emulator extrapolates.
+
+        Parameters
+        ----------
+        x : numpy.ndarray
+            Active elements, shape (n, d).
+
+        Returns
+        -------
+        numpy.ndarray of bool
+            Shape (n,).
+        """
+        runs, z = self.standardise(self.runs.x), self.standardise(x)
+        return np.any((z < runs.min(axis=0)) | (z > runs.max(axis=0)), axis=1)
+
     def predict(self, x: NDArray) -> tuple[NDArray, NDArray]:
         """Predict whitened outputs.
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 import numpy as np
 import pymc as pm
 from numpy.typing import NDArray
@@ -84,6 +84,44 @@ class Ensemble:
             slopes=None if slopes is None else slopes[0],
             directions=None if slopes is None else slopes[1],
         )
+
+
+def join(ensembles: Sequence[Ensemble]) -> Ensemble:
+    """Put runs of one model together.
+
+    An emulator that is trained where the posterior is needs the earlier runs over the prior too: elsewhere it would extrapolate, and a
+    sampler finds the places where that looks good.
+
+    Parameters
+    ----------
+    ensembles : sequence of Ensemble
+        At least one; derivatives are kept where all have them, along equally many directions.
+
+    Returns
+    -------
+    Ensemble
+        All runs, in order.
+
+    Raises
+    ------
+    ValueError
+        If they are of other parameters or outputs.
+    """
+    first = ensembles[0]
+    if any(e.names != first.names or e.predictions.shape[1] != first.predictions.shape[1] for e in ensembles):
+        raise ValueError(
+            f"runs of other models: parameters {[list(e.names) for e in ensembles]}, outputs {[e.predictions.shape[1] for e in ensembles]}"
+        )
+    slopes = [e.slopes for e in ensembles if e.slopes is not None]
+    directions = [e.directions for e in ensembles if e.directions is not None]
+    sloped = len(slopes) == len(ensembles) and len({s.shape[1] for s in slopes}) == 1
+    return Ensemble(
+        np.concatenate([e.x for e in ensembles]),
+        np.concatenate([e.predictions for e in ensembles]),
+        np.concatenate(slopes) if sloped else None,
+        np.concatenate(directions) if sloped else None,
+        first.names,
+    )
 
 
 def run_ensemble(

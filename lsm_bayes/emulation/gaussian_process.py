@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pytensor.graph.basic import Variable
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .covariance import ROOT5, SHAPES, Covariance
 
@@ -283,7 +283,8 @@ class _Fit:
 
     def covariance(self, theta: NDArray) -> Covariance:
         values = np.exp(theta)
-        return Covariance(values[: self.d], *(float(v) for v in values[self.d : self.d + 3]), shape=self.shape)
+        stationary, line, curve = (float(v) for v in values[self.d : self.d + 3])
+        return Covariance(values[: self.d], stationary, line, curve, self.shape)
 
     def factor(self, theta: NDArray) -> tuple[Covariance, NDArray, NDArray]:
         """Covariance, its matrix factored, and the nugget of each datum."""
@@ -316,6 +317,7 @@ class _Fit:
 
     def _back(self, weight: NDArray) -> NDArray:
         """Transpose of `_along` on the last two axes."""
+        assert self.directions is not None
         return np.concatenate([weight[..., :1], np.einsum("...np,npd->...nd", weight[..., 1:], self.directions)], axis=-1)
 
     def best(self, starts: int) -> GaussianProcess:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -242,10 +243,8 @@ def history_match(
     try:
         for k in track(range(waves), description="waves", disable=not progress):
             done.append(_wave(problem, targets, design, cutoffs[k], ranks[k], store, cores))
-            known = list(done)
-            region = sample_region(
-                lambda z, known=known: total_excess(known, mean + z @ root.T, targets), problem.size, max(draws, 5 * runs), rng
-            )
+            excess = partial(_excess_at, list(done), targets, mean, root)
+            region = sample_region(excess, problem.size, max(draws, 5 * runs), rng)
             left = mean + region.draws @ root.T
             done[-1] = _described(done[-1], left, targets, region)
             design = spread_out(left, runs, rng)
@@ -255,6 +254,10 @@ def history_match(
         done, interrupted = [w for w in done if w.region is not None], True
     tree = _tree(problem, done, targets, mean, root, draws, chains, seed, rng, began)
     return HistoryMatch(problem, targets, done, tree, interrupted)
+
+
+def _excess_at(waves: list[Wave], targets: Targets, mean: NDArray, root: NDArray, z: NDArray) -> NDArray:
+    return total_excess(waves, mean + z @ root.T, targets)
 
 
 def _by_wave(given: float | Sequence[float], waves: int, name: str) -> list[float]:

@@ -2,6 +2,7 @@
 
 Au & Beck (2001, doi 10.1016/S0266-8920(01)00019-4), with the conditional moves of Papaioannou et al. (2015,
 doi 10.1016/j.probengmech.2015.06.006): ``x' = sqrt(1 - s^2) x + s e`` leaves the prior as it is, and is refused outside of the region.
+Between these, moves along differences of other draws (ter Braak 2006, doi 10.1007/s11222-006-8769-1), for thin regions.
 """
 
 from collections.abc import Callable
@@ -53,7 +54,7 @@ class EmptyRegionError(ValueError):
 
 
 def sample_region(
-    measure: Callable[[NDArray], NDArray], dimension: int, number: int, rng: np.random.Generator, *, limit: float = 0.0, moves: int = 8
+    measure: Callable[[NDArray], NDArray], dimension: int, number: int, rng: np.random.Generator, *, limit: float = 0.0, moves: int = 6
 ) -> Region:
     """Draw standard normal vectors at which a measure is at most a limit.
 
@@ -96,12 +97,12 @@ def sample_region(
         last = level <= limit
         if last and part == 1.0:
             break
-        from_ = rng.choice(np.flatnonzero(inside), size=number, replace=inside.sum() < number)
+        from_ = rng.choice(np.flatnonzero(inside), size=number, replace=bool(inside.sum() < number))
         points, values = points[from_], values[from_]
         for _ in range(2 * moves if last else moves):
             points, values, step = _move(measure, points, values, level, step, rng)
-            seen.append(points)
-            measured.append(values)
+            seen.append(points.copy())
+            measured.append(values.copy())
         if last:
             break
         if fraction < SMALLEST:
@@ -116,11 +117,24 @@ def _finite(values: NDArray) -> NDArray:
 def _move(
     measure: Callable[[NDArray], NDArray], points: NDArray, values: NDArray, level: float, step: float, rng: np.random.Generator
 ) -> tuple[NDArray, NDArray, float]:
-    # Directions are stretched as the draws are: in a thin region moves of the same length everywhere would all be refused.
+    """Move along each axis, then along differences between other draws, which know the shape of a thin region (ter Braak 2006)."""
     spread = np.clip(points.std(axis=0), 1e-8, 1.0)
     s = np.minimum(step * spread * rng.uniform(0.3, 1.7), 1.0)
     proposed = np.sqrt(1.0 - s**2) * points + s * rng.standard_normal(points.shape)
     found = _finite(measure(proposed))
     accepted = found <= level
     step = float(np.clip(step * np.exp(accepted.mean() - 0.35), 1e-4, 2.0))
-    return np.where(accepted[:, None], proposed, points), np.where(accepted, found, values), step
+    points, values = np.where(accepted[:, None], proposed, points), np.where(accepted, found, values)
+    # Each half moves along differences within the other half, so that the moves are symmetric.
+    halves = np.array_split(rng.permutation(len(points)), 2)
+    for mine, others in (halves, halves[::-1]):
+        first, second = rng.choice(others, len(mine)), rng.choice(others, len(mine))
+        length = 1.7 / np.sqrt(points.shape[1]) * rng.uniform(0.1, 1.0, size=(len(mine), 1))
+        jump = length * (points[first] - points[second])
+        proposed = points[mine] + jump + 1e-3 * spread * rng.standard_normal(jump.shape)
+        found = _finite(measure(proposed))
+        ratio = 0.5 * (np.sum(points[mine] ** 2, axis=1) - np.sum(proposed**2, axis=1))
+        accepted = (found <= level) & (np.log(rng.random(len(mine))) < ratio)
+        points[mine] = np.where(accepted[:, None], proposed, points[mine])
+        values[mine] = np.where(accepted, found, values[mine])
+    return points, values, step

@@ -45,7 +45,7 @@ def test_the_truth_stays_and_the_rest_goes(match: HistoryMatch) -> None:
     prior = match.problem.prior_draws(4000, np.random.default_rng(3))
     kept = match.keeps(prior)
     assert abs(kept.mean() - match.fraction) < 0.3 * match.fraction + 0.005
-    truly = (np.abs(match.targets.of(match.problem.predict(prior)) - match.targets.observed) < 3.0).all(axis=1)
+    truly = (np.abs(match.targets.of(match.problem.predict(prior)) - match.targets.observed) < 2.5).all(axis=1)
     assert np.mean(kept[truly]) > 0.98
 
 
