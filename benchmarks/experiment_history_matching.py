@@ -22,7 +22,7 @@ from lsm_bayes.inference import Density, InverseProblem, find_modes
 
 HERE, RESULTS = Path(__file__).parent, Path("results/history_matching")
 WAVES, RUNS, BLOCKS, RANK, DRAWS = 3, 40, 2, 2, 250
-BIAS, DISCREPANCY, BIASED_TWINS = 1.2, 0.2, 6
+BIAS, DISCREPANCY, BIASED_TWINS = 1.2, 0.2, 4
 
 
 def problem_of(number: int, **choices: Any) -> InverseProblem:

@@ -8,7 +8,8 @@ from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from .history import HistoryMatch, ranked
+from .history import HistoryMatch
+from .waves import ranked
 
 PRIOR_POINTS = 4000
 SIZE = 1.35  # inches of one panel

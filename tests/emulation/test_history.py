@@ -7,9 +7,9 @@ from emulation_problems import TRUTH, curved_problem
 from scipy.stats import chi2
 
 from lsm_bayes.emulation import HistoryMatch, block_targets, history_match, plot_waves
-from lsm_bayes.emulation.history import ranked
 from lsm_bayes.emulation.subset import EmptyRegionError, sample_region
 from lsm_bayes.emulation.wave_plots import _least
+from lsm_bayes.emulation.waves import ranked
 
 
 @pytest.fixture(scope="module")

@@ -53,10 +53,19 @@ def test_a_result_says_its_cost_in_forward_runs() -> None:
     assert list(tree["posterior"]["x"].values[0, 0]) == [0.0, 0.0, 0.0]
 
 
-def vsem(error: ErrorModel) -> pm.Model:
+def vsem(error: ErrorModel, period: str = "day") -> pm.Model:
     module = get("vsem_twin")
     data = module.twin(0)[0].isel(time=slice(0, 365))
-    return build_model(module.LAND, data, [Stream("nee", "day", error)], fixed=module.RIGHT)
+    return build_model(module.LAND, data, [Stream("nee", period, error)], fixed=module.RIGHT)
+
+
+def test_tangent_of_means_of_weeks() -> None:
+    problem = InverseProblem(vsem(ErrorModel(structural=None, envelope=0.0, correlation=None, discrepancy=None), "week"))
+    rng, step = np.random.default_rng(0), 1e-5
+    x, v = 0.3 * rng.standard_normal((2, 6))
+    difference = (problem.predict(x + step * v) - problem.predict(x - step * v)) / (2 * step)
+    assert np.allclose(problem.tangent(x, v), difference, rtol=1e-6, atol=1e-6 * np.abs(difference).max())
+    assert problem.streams == {"nee": slice(0, problem.observed.size)}
 
 
 def test_calibration_with_memory_of_errors() -> None:
