@@ -1,8 +1,9 @@
 """Emulation of the sums of squares of the streams, in place of their outputs (Fer et al. 2018, doi 10.5194/bg-15-5801-2018).
 
 With normal errors the likelihood depends on the model through one number for each stream: the sum of squares of its whitened residuals.
-Its logarithm is emulated by a Gaussian process. Whatever the number of outputs, that is one process for each stream; and the gradient of
-a sum of squares costs one adjoint run, not one tangent run for each parameter.
+It is emulated by a Gaussian process, whose quadratic part is exact for a linear model (its logarithm would be sharp at the minimum).
+Whatever the number of outputs, that is one process for each stream; and the gradient of a sum of squares costs one adjoint run, not one
+tangent run for each parameter.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ EMULATOR_ERROR, ERROR_FACTOR = "emulator_error", "error_factor"
 
 @dataclass(frozen=True)
 class MisfitEmulator:
-    """Gaussian processes of the logarithms of the sums of squares.
+    """Gaussian processes of the sums of squares.
 
     Attributes
     ----------
@@ -39,7 +40,7 @@ class MisfitEmulator:
     centre, root : numpy.ndarray
         Standardisation of the parameters.
     mean : numpy.ndarray
-        Of the logarithms over the runs, shape (S,).
+        Over the runs, shape (S,).
     surrogate : GaussianProcesses
         Of what differs from it.
     validation : Validation
@@ -59,7 +60,7 @@ class MisfitEmulator:
     forward_run_equivalents: int
 
     def predict(self, x: NDArray) -> tuple[NDArray, NDArray]:
-        """Mean and variance of the logarithm of each sum of squares.
+        """Mean and variance of each sum of squares.
 
         Parameters
         ----------
@@ -122,22 +123,21 @@ def fit_misfit(problem: InverseProblem, runs: Ensemble, *, gradients: bool = Fal
     if len(good.x) < 5:
         raise ValueError(f"{len(good.x)} of {len(runs.x)} runs have finite predictions; an emulator needs at least 5")
     squares = sums_of_squares(problem, good.predictions)
-    logs = np.log(squares)
     centre, root = standardisation(good.x)
-    z, mean = np.linalg.solve(root, (good.x - centre).T).T, logs.mean(axis=0)
+    z, mean = np.linalg.solve(root, (good.x - centre).T).T, squares.mean(axis=0)
     slopes = directions = None
     if gradients:
         slopes = np.empty((len(z), z.shape[1], len(problem.streams)))
         for i, (x, y) in enumerate(zip(good.x, good.predictions, strict=True)):
             for s, where in enumerate(problem.streams.values()):
                 weights = np.zeros(problem.observed.size)
-                weights[where] = 2.0 * (y - problem.observed)[where] / squares[i, s]
+                weights[where] = 2.0 * (y - problem.observed)[where]
                 slopes[i, :, s] = root.T @ problem.adjoint(x, weights)
         directions = np.broadcast_to(np.eye(z.shape[1]), (len(z), z.shape[1], z.shape[1]))
-    surrogate = GaussianProcesses.fit(z, logs - mean, slopes, directions, shape=shape)
-    left_out, variance = surrogate.leave_one_out(logs - mean)
-    error = logs - mean - left_out
-    found = validation_of(logs, mean + left_out, variance, "leave-one-out", error, variance.T)
+    surrogate = GaussianProcesses.fit(z, squares - mean, slopes, directions, shape=shape)
+    left_out, variance = surrogate.leave_one_out(squares - mean)
+    error = squares - mean - left_out
+    found = validation_of(squares, mean + left_out, variance, "leave-one-out", error, variance.T)
     cost = len(runs.x) + (FORWARD_RUNS["adjoint_runs"] * len(z) * len(problem.streams) if gradients else 0)
     counts = np.array([where.stop - where.start for where in problem.streams.values()])
     return MisfitEmulator(tuple(problem.streams), tuple(problem.names), counts, centre, root, mean, surrogate, found, cost)
@@ -155,7 +155,7 @@ def misfit_model(
     emulator : MisfitEmulator
         From `fit_misfit`.
     variance : bool
-        Carry the emulator's variance: one standard normal variable ``emulator_error`` for each stream moves the logarithm within it, as
+        Carry the emulator's variance: one standard normal variable ``emulator_error`` for each stream moves the sum within it, as
         Fer et al. draw from the process at each proposal.
     free_errors : bool
         Infer a factor on the sd of each stream's errors, ``error_factor``, of half-normal prior with sd 2; the sum of squares is
@@ -180,14 +180,15 @@ def misfit_model(
         x = active_vector(problem, model)
         inverse = np.linalg.inv(emulator.root)
         mean, spread = emulator.surrogate.graph(pt.sum(inverse * (x - emulator.centre)[None, :], axis=1))
-        logs = emulator.mean + mean
+        squares = emulator.mean + mean
         number = len(emulator.streams)
         if variance:
-            logs = logs + pt.sqrt(spread) * pm.Normal(EMULATOR_ERROR, 0.0, 1.0, shape=number)
-        value = problem.log_normaliser - 0.5 * pt.sum(pt.exp(logs))
+            squares = squares + pt.sqrt(spread) * pm.Normal(EMULATOR_ERROR, 0.0, 1.0, shape=number)
+        value = problem.log_normaliser - 0.5 * pt.sum(squares)
         if free_errors:
             factor = pm.HalfNormal(ERROR_FACTOR, 2.0, shape=number)
-            squares = pt.exp(logs) / factor**2
-            value = problem.log_normaliser - 0.5 * pt.sum(squares) - pt.sum(emulator.counts * pt.log(factor))
+            # Not below a small part of what is expected: a factor near 0 would make a negative sum a likelihood without bound.
+            least = pt.maximum(squares, 0.1 * emulator.counts) / factor**2
+            value = problem.log_normaliser - 0.5 * pt.sum(least) - pt.sum(emulator.counts * pt.log(factor))
         pm.Potential(LIKELIHOOD, value)
     return model

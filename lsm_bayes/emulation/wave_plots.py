@@ -81,7 +81,7 @@ def plot_waves(match: HistoryMatch, *, parameters: list[str] | None = None, bins
                 above = axis.pcolormesh(
                     edges, edges, np.where(depth > 0, depth, np.nan).T, cmap="magma_r", norm=LogNorm(lowest, 1.0, clip=True)
                 )
-            axis.tick_params(labelbottom=i == number - 1, labelleft=j == 0 and i > 0, labelsize=7)
+            axis.tick_params(labelbottom=i == number - 1, labelleft=False, labelsize=7)
             axis.set(xticks=[0, 1], yticks=[] if i == j else [0, 1])
             if i == number - 1:
                 axis.set_xlabel(_short(wanted[j]), fontsize=8, rotation=20)
