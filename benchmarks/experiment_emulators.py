@@ -194,7 +194,7 @@ def page(rows: dict[str, list[dict[str, Any]]], fit: dict[str, Any], twins: list
         *(f"| {s['runs']} | {np.mean(s['wasserstein']):.3f} | {max(s['wasserstein']):.3f} | {s['sd']:.3f} |" for s in fit["stages"]),
         "",
         f"NUTS on the model itself took {fit['exact_equivalents']} forward-run equivalents, {ratio:.0f} times the last emulator's.",
-        "The bar of 0.1 sd is missed. The first posterior is in the right place and too wide; adding a cluster of runs makes it worse, because",
+        "The bar of 0.1 sd is missed. The first posterior is right and too wide; adding a cluster of runs makes it worse:",
         "away from the cluster the emulator becomes too sure of itself and NUTS finds where it is wrong.",
     ]
     if twins:

@@ -101,7 +101,7 @@ def page(twins: list[dict[str, Any]], fits: list[dict[str, Any]]) -> list[str]:
         )
         lines.append(row)
     if not kept.all():
-        text = "A truth that is lost later than in the first wave is lost to an emulator that is too sure of itself: nearly all of the variance"
+        text = "A truth that is lost later than in the first wave is lost to an emulator that is too sure of itself: nearly all variance"
         lines += ["", text, "is the emulator's, which has fewer than seven runs for each parameter."]
     hits = np.mean([f["covered"] for f in fits]) / len(FREE)
     lines += [
