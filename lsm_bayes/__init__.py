@@ -31,6 +31,8 @@ Other routes
     ensemble methods see of a model. `scoreboard` compares routes with the reference posteriors of the collection.
 Choose parameters
     `select_parameters` says which parameters to calibrate, and why; `sensitivity` has Morris, Sobol, gradients, spectra and profiles.
+Emulate
+    `emulation`: perturbed-parameter ensembles, emulators with their variance as plain models, history matching in waves.
 Models that are programs of their own
     `external`: `ExternalModel`, or `read_declaration` from a file, and `build_external_model` with `ExternalStream`: a black box as a
     plain ``pm.Model``.
@@ -50,7 +52,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import lsm_bayes.models as models
-    from lsm_bayes import comparison, datasets, diagnostics, errors, external, inference, land, observations, scoreboard, sensitivity
+    from lsm_bayes import (
+        comparison,
+        datasets,
+        diagnostics,
+        emulation,
+        errors,
+        external,
+        inference,
+        land,
+        observations,
+        scoreboard,
+        sensitivity,
+    )
     from lsm_bayes.calibration import (
         AfterDisturbance,
         AtEquilibrium,
@@ -113,6 +127,7 @@ _SUBPACKAGES = (
     "comparison",
     "datasets",
     "diagnostics",
+    "emulation",
     "errors",
     "external",
     "inference",
@@ -206,6 +221,7 @@ __all__ = [
     "date_prior",
     "diagnostics",
     "draw_maps",
+    "emulation",
     "errors",
     "external",
     "find_modes",

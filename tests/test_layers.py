@@ -26,6 +26,7 @@ ORDER = (
     {"calibration"},
     {"external"},
     {"inference"},
+    {"emulation"},
     {"diagnostics"},
     {"sensitivity"},
     {"comparison"},
