@@ -8,6 +8,7 @@ twins are kept in results/history_matching. Run: python benchmarks/experiment_hi
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from lsm_bayes.models.vsem_twin.model import FREE, LAND, TRUTH, build, published
 from scipy.stats import chi2, norm
 
 from lsm_bayes.emulation import block_targets, history_match, plot_waves
+from lsm_bayes.emulation.history import OverconfidentWarning
 from lsm_bayes.emulation.subset import EmptyRegionError
+from lsm_bayes.emulation.waves import excesses
 from lsm_bayes.inference import Density, InverseProblem, find_modes
 
 HERE, RESULTS = Path(__file__).parent, Path("results/history_matching")
-WAVES, RUNS, BLOCKS, RANK, DRAWS = 3, 40, 2, 2, 250
+WAVES, RUNS, BLOCKS, RANK, DRAWS = 3, 60, 2, 2, 250
 BIAS, DISCREPANCY, BIASED_TWINS = 1.2, 0.2, 4
 
 
@@ -41,13 +44,16 @@ def perfect(problem: InverseProblem, number: int) -> dict[str, Any]:
     rng = np.random.default_rng([20, number])
     truth = problem.prior_draws(1, rng)
     problem.observed = problem.predict(truth)[0] + rng.standard_normal(problem.observed.size)
+    before = problem.forward_runs
     match = history_match(problem, block_targets(problem, BLOCKS), waves=WAVES, runs=RUNS, rank=RANK, draws=DRAWS, seed=number)
     waves = match.tree["waves"]
     return {
-        "kept": [bool(np.all([w.excess(truth, match.targets) <= 0 for w in match.waves[: k + 1]])) for k in range(WAVES)],
+        "kept": np.logical_and.accumulate(excesses(match.waves, truth, match.targets)[:, 0] <= 0).tolist(),
+        "checked": waves["checked"].values.tolist(),
         "fraction": waves["fraction"].values.tolist(),
         "emulator_share": waves["emulator_share"].values.tolist(),
         "implausibility": float(match.excess(truth)[0] + match.waves[-1].cutoff),
+        "runs": problem.forward_runs - before,
     }
 
 
@@ -84,25 +90,29 @@ def biased(number: int) -> dict[str, Any]:
 def page(twins: list[dict[str, Any]], fits: list[dict[str, Any]]) -> list[str]:
     """Write the table."""
     kept, fraction = np.array([t["kept"] for t in twins]), np.array([t["fraction"] for t in twins])
-    share = np.array([t["emulator_share"] for t in twins])
+    share, checked = (np.array([t[n] for t in twins]) for n in ("emulator_share", "checked"))
     lines = [
         "# History matching of VSEM twins (E20)",
         "",
-        f"Made by `python benchmarks/experiment_history_matching.py {len(twins)}`: {WAVES} waves of {RUNS} runs,",
-        f"{BLOCKS} means of each of three streams as targets, cutoff 3 for the second largest implausibility, truths drawn from the prior.",
+        f"Made by `python benchmarks/experiment_history_matching.py {len(twins)}`: {WAVES} waves of {RUNS} runs and {RUNS // 4}",
+        f"to judge the last, {np.mean([t['runs'] for t in twins]):.0f} in all; {BLOCKS} means of each of three streams as targets,",
+        f"cutoff 3 for implausibility number {RANK}, truths drawn from the prior.",
         "",
-        "| wave | truth kept | part of the prior left: median, largest | ruled out, mean | emulator's part of the variance |",
-        "|---|---|---|---|---|",
+        "| wave | truth kept | part of the prior left: median, largest | ruled out, mean | emulator's part of the variance | new runs |",
+        "|---|---|---|---|---|---|",
     ]
     for k, left in enumerate(fraction.T):
         row = (
             f"| {k + 1} | {kept[:, k].sum()} of {len(twins)} | {np.median(left):.2e}, {left.max():.2e} "
-            f"| {100 * (1 - left.mean()):.2f} % | {share[:, k].mean():.2f} |"
+            f"| {100 * (1 - left.mean()):.2f} % | {share[:, k].mean():.2f} | {np.median(checked[:, k]):.2f}, {checked[:, k].max():.1f} |"
         )
         lines.append(row)
-    if not kept.all():
-        text = "A truth that is lost later than in the first wave is lost to an emulator that is too sure of itself: nearly all variance"
-        lines += ["", text, "is the emulator's, which has fewer than seven runs for each parameter."]
+    lines += [
+        "",
+        "New runs: their errors in sd of the emulator, root-mean-square of the target for which that is largest; median and largest of the",
+        "twins. Variances are widened by what is above 1 before anything is ruled out, and an emulator has no say where one of an earlier",
+        "wave is surer. Without both, in waves of 40 runs, 33 of 36 truths were kept.",
+    ]
     hits = np.mean([f["covered"] for f in fits]) / len(FREE)
     lines += [
         "",
@@ -125,16 +135,17 @@ def page(twins: list[dict[str, Any]], fits: list[dict[str, Any]]) -> list[str]:
 def main(number: int) -> None:
     """Match the twins that are not done and write the table."""
     RESULTS.mkdir(parents=True, exist_ok=True)
+    warnings.simplefilter("ignore", OverconfidentWarning)  # the table says how often
     twins, fits, problem = [], [], None
     for k in range(number):
-        path = RESULTS / f"twin_{k:02d}.json"
+        path = RESULTS / f"match_{k:02d}.json"
         if not path.exists():
             problem = problem or problem_of(0)
             path.write_text(json.dumps(perfect(problem, k)))
             print(k, path.read_text(), flush=True)
         twins.append(json.loads(path.read_text()))
     for k in range(BIASED_TWINS):
-        path = RESULTS / f"biased_{k:02d}.json"
+        path = RESULTS / f"bias_{k:02d}.json"
         if not path.exists():
             path.write_text(json.dumps(biased(k)))
             print("biased", k, path.read_text(), flush=True)

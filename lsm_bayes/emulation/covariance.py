@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 SHAPES = ("gaussian", "matern52")
 ROOT5 = np.sqrt(5.0)
@@ -49,8 +50,11 @@ class Covariance:
         numpy.ndarray
             Shape (n, 1 or 1 + d, m, 1 or 1 + d).
         """
-        scaled, f0, f1, f2, _ = self._parts(x, y)
         dot = x @ y.T
+        if not any(slopes):
+            found = self.stationary * self._phi(cdist(x / self.lengths, y / self.lengths)) + self.line * (1.0 + dot) + self.curve * dot**2
+            return found[:, None, :, None]
+        scaled, f0, f1, f2, _ = self._parts(x, y)
         first, second = self.line + 2.0 * self.curve * dot, 2.0 * self.curve
         d = x.shape[1]
         found = np.empty((len(x), 1 + d * slopes[0], len(y), 1 + d * slopes[1]))
@@ -67,6 +71,11 @@ class Covariance:
                 block[:, i, :, i] += first - 2.0 * self.stationary * f1 / self.lengths[i] ** 2
             found[:, 1:, :, 1:] = block
         return found
+
+    def _phi(self, r: NDArray) -> NDArray:
+        if self.shape == "gaussian":
+            return np.exp(-0.5 * r**2)
+        return (1.0 + ROOT5 * r + 5.0 / 3.0 * r**2) * np.exp(-ROOT5 * r)
 
     def _parts(self, x: NDArray, y: NDArray) -> tuple[NDArray, ...]:
         """Scaled differences (n, m, d), and phi with its first three derivatives by r^2."""

@@ -1,8 +1,9 @@
 """History matching: rule out, in waves, what cannot have made the observations (Craig et al. 1997; Vernon et al. 2010; Williamson 2013)."""
 
 import time
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,11 +17,19 @@ from lsm_bayes.inference.inverse import InverseProblem, as_problem
 from lsm_bayes.inference.tree import build_tree
 
 from .designs import prior_design, spread_out
-from .ensemble import run_ensemble
+from .emulator import standardisation
+from .ensemble import Ensemble, run_ensemble
 from .gaussian_process import GaussianProcesses
 from .subset import Region, sample_region
 from .targets import Targets, block_targets
-from .waves import Wave, ranked, total_excess
+from .waves import Wave, excesses
+
+OVERCONFIDENT = 2.0
+"""Root-mean-square standardised error of new runs above which a warning is given."""
+
+
+class OverconfidentWarning(UserWarning):
+    """Emulators of a wave were far too sure of themselves where they ruled nothing out."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ class HistoryMatch:
         numpy.ndarray
             Shape (n,).
         """
-        return total_excess(self.waves, np.atleast_2d(x), self.targets)
+        return np.max(excesses(self.waves, np.atleast_2d(x), self.targets), axis=0)
 
     def keeps(self, x: NDArray) -> NDArray:
         """Whether points are not ruled out.
@@ -102,7 +111,9 @@ def history_match(
     """Rule out parameters in waves.
 
     Each wave runs the model where no earlier wave has ruled it out, emulates the targets there, and rules out where the implausibility
-    exceeds the cutoff. What is left is found by subset simulation, so that it may be a tiny part of the prior.
+    exceeds the cutoff. What is left is found by subset simulation, so that it may be a tiny part of the prior. The runs of the next wave
+    are new to the emulators of a wave and judge them; after the last wave, a quarter as many more do. Emulators that they find too sure
+    of themselves are widened before anything is ruled out, with a warning where it is by much.
 
     Parameters
     ----------
@@ -150,17 +161,22 @@ def history_match(
     rng = np.random.default_rng(seed)
     mean, covariance = problem.prior
     root = np.linalg.cholesky(covariance)
-    design = prior_design(problem, runs, seed=seed)
+    ensemble = run_ensemble(problem, prior_design(problem, runs, seed=seed), store=store, cores=cores)
     done: list[Wave] = []
     interrupted = False
     try:
         for k in track(range(waves), description="waves", disable=not progress):
-            done.append(_wave(problem, targets, design, cutoffs[k], ranks[k], store, cores))
-            excess = partial(_excess_at, list(done), targets, mean, root)
-            region = sample_region(excess, problem.size, max(draws, 5 * runs), rng)
-            left = mean + region.draws @ root.T
+            done.append(_wave(ensemble, targets, cutoffs[k], ranks[k]))
+            again = True
+            while again:
+                region = sample_region(partial(_excess_at, list(done), targets, mean, root), problem.size, max(draws, 5 * runs), rng)
+                left = mean + region.draws @ root.T
+                if again := np.isnan(done[-1].checked):
+                    new = runs if k + 1 < waves else max(5, runs // 4)
+                    ensemble = run_ensemble(problem, spread_out(left, new, rng), store=store, cores=cores)
+                    done[-1] = _checked(done[-1], ensemble.good, targets, k + 1)
+                    again = done[-1].checked > 1.0
             done[-1] = _described(done[-1], left, targets, region)
-            design = spread_out(left, runs, rng)
     except KeyboardInterrupt:
         if not done or done[0].region is None:
             raise
@@ -170,7 +186,7 @@ def history_match(
 
 
 def _excess_at(waves: list[Wave], targets: Targets, mean: NDArray, root: NDArray, z: NDArray) -> NDArray:
-    return total_excess(waves, mean + z @ root.T, targets)
+    return np.max(excesses(waves, mean + z @ root.T, targets), axis=0)
 
 
 def _by_wave(given: float | Sequence[float], waves: int, name: str) -> list[float]:
@@ -180,26 +196,40 @@ def _by_wave(given: float | Sequence[float], waves: int, name: str) -> list[floa
     return found
 
 
-def _wave(
-    problem: InverseProblem, targets: Targets, design: NDArray, cutoff: float, rank: int, store: str | Path | None, cores: int
-) -> Wave:
-    ensemble = run_ensemble(problem, design, store=store, cores=cores)
-    good = ensemble.good
-    if len(good.x) < max(5, 0.2 * len(design)):
-        raise ValueError(f"{len(design) - len(good.x)} of {len(design)} runs of a wave failed; narrow the prior to where the model runs")
+def _wave(ensemble: Ensemble, targets: Targets, cutoff: float, rank: int) -> Wave:
+    runs, good = len(ensemble.x), ensemble.good
+    if len(good.x) < max(5, 0.2 * runs):
+        raise ValueError(f"{runs - len(good.x)} of {runs} runs of a wave failed; narrow the prior to where the model runs")
     values = targets.of(good.predictions)
-    centre, spread = good.x.mean(axis=0), good.x.std(axis=0)
+    centre, root = standardisation(good.x)
     average = values.mean(axis=0)
-    surrogate = GaussianProcesses.fit((good.x - centre) / spread, values - average)
+    surrogate = GaussianProcesses.fit(np.linalg.solve(root, (good.x - centre).T).T, values - average)
     left_out, variance = surrogate.leave_one_out(values - average)
     standardised = float(np.sqrt(np.mean((values - average - left_out) ** 2 / variance)))
-    return Wave(centre, spread, average, surrogate, cutoff, rank, len(design), int(ensemble.failed.sum()), standardised=standardised)
+    return Wave(centre, root, average, surrogate, cutoff, rank, runs, int(ensemble.failed.sum()), standardised=standardised)
+
+
+def _checked(wave: Wave, fresh: Ensemble, targets: Targets, number: int) -> Wave:
+    """Judge emulators by runs that they have not seen, and widen those that are too sure of themselves."""
+    if not len(fresh.x):
+        return replace(wave, checked=1.0)  # the next wave says that all runs failed
+    mean, variance = wave.predict(fresh.x)
+    squares = np.mean((targets.of(fresh.predictions) - mean) ** 2 / variance, axis=0)
+    worst = float(np.sqrt(squares.max()))
+    if worst > OVERCONFIDENT:
+        warnings.warn(
+            f"wave {number}: errors of the emulator of {targets.names[int(squares.argmax())]} at new runs are {worst:.1f} times what it "
+            "said; its variance is widened to that, and less is ruled out: give more runs to a wave",
+            OverconfidentWarning,
+            stacklevel=3,
+        )
+    return replace(wave, surrogate=wave.surrogate.widened(np.maximum(1.0, squares)), checked=worst)
 
 
 def _described(wave: Wave, left: NDArray, targets: Targets, region: Region) -> Wave:
-    _, variance = wave.surrogate.predict((left - wave.centre) / wave.spread)
+    _, variance = wave.predict(left)
     share = variance / (variance + targets.variance + targets.discrepancy)
-    return Wave(**{**vars(wave), "fraction": region.fraction, "emulator_share": float(share.mean()), "region": region})
+    return replace(wave, fraction=region.fraction, emulator_share=float(share.mean()), region=region)
 
 
 def _tree(
@@ -218,7 +248,7 @@ def _tree(
     assert region is not None
     each = draws // chains
     x = mean + rng.permutation(region.draws)[: each * chains] @ root.T
-    implausibility = np.max([ranked(w.implausibility(x, targets), w.rank) for w in waves], axis=0)
+    implausibility = np.max(excesses(waves, x, targets) + np.array([[w.cutoff] for w in waves]), axis=0)
     cost = {**problem.cost(), "seconds": time.perf_counter() - began}
     tree = build_tree(
         problem,
@@ -233,4 +263,4 @@ def _tree(
     return tree
 
 
-COLUMNS = ("runs", "failures", "cutoff", "rank", "fraction", "standardised", "emulator_share")
+COLUMNS = ("runs", "failures", "cutoff", "rank", "fraction", "standardised", "checked", "emulator_share")

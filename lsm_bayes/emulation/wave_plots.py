@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from .history import HistoryMatch
-from .waves import ranked
+from .waves import excesses
 
 PRIOR_POINTS = 4000
 SIZE = 1.35  # inches of one panel
@@ -56,7 +56,8 @@ def plot_waves(match: HistoryMatch, *, parameters: list[str] | None = None, bins
     rng = np.random.default_rng(seed)
     points = np.concatenate([rng.standard_normal((PRIOR_POINTS, len(names))), region.seen])
     x = mean + points @ root.T
-    worst = np.max([ranked(w.implausibility(x, match.targets), w.rank) / w.cutoff for w in match.waves], axis=0)
+    cutoffs = np.array([[w.cutoff] for w in match.waves])
+    worst = np.max(excesses(match.waves, x, match.targets) / cutoffs + 1.0, axis=0)
     place = np.clip((bins * norm.cdf((x - mean) / np.sqrt(np.diag(covariance)))).astype(int), 0, bins - 1)[:, columns]
     left = mean + region.draws @ root.T
     left_place = np.clip((bins * norm.cdf((left - mean) / np.sqrt(np.diag(covariance)))).astype(int), 0, bins - 1)[:, columns]

@@ -17,8 +17,8 @@ class Wave:
 
     Attributes
     ----------
-    centre, spread : numpy.ndarray
-        Of the design, shape (d,): parameters are standardised with these.
+    centre, root : numpy.ndarray
+        Of the design, shapes (d,) and (d, d): parameters are standardised as ``inverse(root) (x - centre)``.
     mean : numpy.ndarray
         Of the targets over the runs, shape (q,).
     surrogate : GaussianProcesses
@@ -33,6 +33,9 @@ class Wave:
         Part of the prior's probability that is left after this wave.
     standardised : float
         Root-mean-square of standardised leave-one-out errors of the emulators.
+    checked : float
+        The same of new runs where this wave ruled nothing out; the largest of all targets. Above 1 the emulators were too sure of
+        themselves there: their variances are multiplied by its square, by target, before anything is ruled out.
     emulator_share : float
         Part of the variance in the implausibility that is the emulators'; a further wave gains where this is large.
     region : Region
@@ -40,7 +43,7 @@ class Wave:
     """
 
     centre: NDArray
-    spread: NDArray
+    root: NDArray
     mean: NDArray
     surrogate: GaussianProcesses
     cutoff: float
@@ -49,8 +52,25 @@ class Wave:
     failures: int
     fraction: float = 1.0
     standardised: float = np.nan
+    checked: float = np.nan
     emulator_share: float = np.nan
     region: Region | None = None
+
+    def predict(self, x: NDArray) -> tuple[NDArray, NDArray]:
+        """Mean and variance of the targets.
+
+        Parameters
+        ----------
+        x : numpy.ndarray
+            Active elements, shape (n, d).
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Two of shape (n, q).
+        """
+        mean, variance = self.surrogate.predict(np.linalg.solve(self.root, (x - self.centre).T).T)
+        return self.mean + mean, variance
 
     def implausibility(self, x: NDArray, targets: Targets) -> NDArray:
         """Distance of each target from its observation, in sd of emulator, discrepancy and observation together.
@@ -67,12 +87,11 @@ class Wave:
         numpy.ndarray
             Shape (n, q).
         """
-        mean, variance = self.surrogate.predict((x - self.centre) / self.spread)
-        return np.abs(self.mean + mean - targets.observed) / np.sqrt(variance + targets.variance + targets.discrepancy)
+        return _implausibility(*self.predict(x), targets)
 
-    def excess(self, x: NDArray, targets: Targets) -> NDArray:
-        """Implausibility that counts, less the cutoff: what is ruled out is above 0. Shape (n,)."""
-        return ranked(self.implausibility(x, targets), self.rank) - self.cutoff
+
+def _implausibility(mean: NDArray, variance: NDArray, targets: Targets) -> NDArray:
+    return np.abs(mean - targets.observed) / np.sqrt(variance + targets.variance + targets.discrepancy)
 
 
 def ranked(implausibility: NDArray, rank: int) -> NDArray:
@@ -94,6 +113,29 @@ def ranked(implausibility: NDArray, rank: int) -> NDArray:
     return np.partition(implausibility, place, axis=1)[:, place]
 
 
-def total_excess(waves: Sequence[Wave], x: NDArray, targets: Targets) -> NDArray:
-    """Largest excess over its cutoff of any wave, shape (n,)."""
-    return np.max([w.excess(x, targets) for w in waves], axis=0)
+def excesses(waves: Sequence[Wave], x: NDArray, targets: Targets) -> NDArray:
+    """Implausibility that counts, less the cutoff, by wave.
+
+    For a target, a wave has a say only where it is surer than all waves before it. Where it is not, it has no runs near: there
+    its emulator extrapolates, which its variance understates.
+
+    Parameters
+    ----------
+    waves : sequence of Wave
+        In their order.
+    x : numpy.ndarray
+        Active elements, shape (n, d).
+    targets : Targets
+        Observations and variances.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (waves, n): above 0 where a wave rules a point out.
+    """
+    found, surest = np.empty((len(waves), len(x))), np.full((len(x), len(targets.observed)), np.inf)
+    for k, wave in enumerate(waves):
+        mean, variance = wave.predict(x)
+        implausible = np.where(variance < surest, _implausibility(mean, variance, targets), 0.0)
+        found[k], surest = ranked(implausible, wave.rank) - wave.cutoff, np.minimum(surest, variance)
+    return found

@@ -26,7 +26,7 @@ from lsm_bayes.emulation import (
 from lsm_bayes.emulation.calibrate import ExtrapolationWarning, with_emulator
 from lsm_bayes.emulation.covariance import Covariance
 from lsm_bayes.emulation.emulated import log_likelihood
-from lsm_bayes.emulation.emulator import Emulator
+from lsm_bayes.emulation.emulator import Emulator, distance_to_runs
 from lsm_bayes.emulation.misfit import sums_of_squares
 from lsm_bayes.emulation.polynomial_chaos import candidate_terms, polynomials
 from lsm_bayes.emulation.validation import pivoted_cholesky_errors
@@ -66,6 +66,7 @@ def test_covariances_of_derivatives_are_derivatives_of_covariances(shape: str) -
         return Covariance(np.exp(values[:3]), *np.exp(values[3:]), shape=shape)
 
     found = at(theta).between(x, y, (True, True))
+    assert np.allclose(at(theta).between(x, y)[:, 0, :, 0], found[:, 0, :, 0], rtol=1e-12)
     for i, move in enumerate(step * np.eye(3)):
         difference = at(theta).between(x + move, y, (False, True)) - at(theta).between(x - move, y, (False, True))
         assert np.allclose(found[:, 1 + i], difference[:, 0] / (2 * step), atol=1e-7)
@@ -191,6 +192,7 @@ def test_runs_that_fail_are_kept_and_runs_on_disk_are_not_done_again(tmp_path: P
         run_ensemble(problem, np.zeros(3))
 
 
+@pytest.mark.slow  # each process imports and compiles everything anew
 def test_processes_run_what_this_process_runs() -> None:
     problem = curved_problem(outputs=5)
     x = prior_design(problem, 6)
@@ -201,6 +203,13 @@ def test_processes_run_what_this_process_runs() -> None:
 
 
 def test_runs_are_joined_and_what_lies_beyond_them_is_said(parts: SimpleNamespace) -> None:
+    assert np.isclose(distance_to_runs(parts.runs.x, parts.runs.x).max(), 1.0)
+    bounded = Density(emulated_model(parts.problem, parts.fits["process"]))
+    free = Density(emulated_model(parts.problem, parts.fits["process"], bounded=False))
+    out = parts.runs.x.mean(axis=0) + 1.2 / distance_to_runs(parts.runs.x, parts.runs.x.mean(axis=0) + np.eye(3))[:, None] * np.eye(3)
+    assert np.allclose([bounded(x)[0] - free(x)[0] for x in out], -0.5 * (0.44 / 0.1) ** 2) and np.isclose(
+        bounded(TRUTH)[0], free(TRUTH)[0]
+    )
     both = join([parts.sloped, parts.runs])
     assert len(both.x) == 56 and both.slopes is None and join([parts.sloped, parts.sloped]).slopes is not None
     emulator = parts.fits["process"]
@@ -230,7 +239,7 @@ def test_calibrate_emulate_sample_finds_the_posterior(parts: SimpleNamespace) ->
     rng = np.random.default_rng(0)
     positions = TRUTH + 0.3 * rng.normal(size=(60, 3))
     sampling = {"draws": 300, "tune": 150, "chains": 2, "cores": 1}
-    tree = calibrate_emulate_sample(problem, positions, runs=40, seed=1, **sampling)
+    tree = calibrate_emulate_sample(problem, positions, runs=30, seed=1, **sampling)
     draws = tree["unconstrained"]["position"].values.reshape(-1, 3)
     grid = np.stack(np.meshgrid(*[np.linspace(-0.6, 0.6, 25) + c for c in draws.mean(axis=0)], indexing="ij"), axis=-1).reshape(-1, 3)
     log = np.array([-0.5 * np.sum((r - problem.observed) ** 2) for r in problem.predict(grid)]) - 0.5 * np.sum(grid**2, axis=1)
@@ -238,6 +247,9 @@ def test_calibrate_emulate_sample_finds_the_posterior(parts: SimpleNamespace) ->
     mean = weight @ grid
     sd = np.sqrt(weight @ (grid - mean) ** 2)
     assert np.all(np.abs(draws.mean(axis=0) - mean) < 0.2 * sd) and np.allclose(draws.std(axis=0) / sd, 1.0, atol=0.15)
+    assert 30 < tree["emulator"].attrs["runs"] <= 60 and float(tree["emulator"]["beyond"]) < 0.01
+    with pytest.raises(ValueError, match="got rounds=0; give 1 or more"):
+        calibrate_emulate_sample(problem, positions, rounds=0)
     assert float(tree["emulator"]["r2"]) > 0.95 and "emulator" in json.loads(tree.attrs["method"])
     assert json.loads(tree.attrs["cost"])["emulator_gradient_evaluations"] > 0
 

@@ -1,15 +1,18 @@
 """History matching: what is ruled out, how small a space is found, what the plots show."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from emulation_problems import TRUTH, curved_problem
 from scipy.stats import chi2
 
-from lsm_bayes.emulation import HistoryMatch, block_targets, history_match, plot_waves
+from lsm_bayes.emulation import HistoryMatch, block_targets, history_match, plot_waves, run_ensemble
+from lsm_bayes.emulation.history import OverconfidentWarning, _checked
 from lsm_bayes.emulation.subset import EmptyRegionError, sample_region
 from lsm_bayes.emulation.wave_plots import _least
-from lsm_bayes.emulation.waves import ranked
+from lsm_bayes.emulation.waves import excesses, ranked
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +41,37 @@ def test_the_truth_stays_and_the_rest_goes(match: HistoryMatch) -> None:
     assert match.keeps(TRUTH[None])[0] and match.fraction < 0.12
     fractions = match.tree["waves"]["fraction"].values
     assert fractions[1] < fractions[0] < 0.5
-    # What the emulators say is what the model says, for the points that are left.
+    # What the emulators say is what the model says, for most of what is left; where they are not sure they keep more.
     draws = match.tree["unconstrained"]["position"].values.reshape(-1, 3)
     real = np.abs(match.targets.of(match.problem.predict(draws)) - match.targets.observed)
-    assert np.mean(real.max(axis=1) < 3.5) > 0.95 and np.all(match.tree["sample_stats"]["implausibility"] <= 3.0)
+    assert np.mean(real.max(axis=1) < 3.5) > 0.8 and np.all(match.tree["sample_stats"]["implausibility"] <= 3.0)
     prior = match.problem.prior_draws(4000, np.random.default_rng(3))
     kept = match.keeps(prior)
     assert abs(kept.mean() - match.fraction) < 0.3 * match.fraction + 0.005
     truly = (np.abs(match.targets.of(match.problem.predict(prior)) - match.targets.observed) < 2.5).all(axis=1)
     assert np.mean(kept[truly]) > 0.98
+
+
+def test_emulators_that_new_runs_find_too_sure_are_widened(match: HistoryMatch) -> None:
+    wave, problem, targets = match.waves[0], match.problem, match.targets
+    fresh = run_ensemble(problem, problem.prior_draws(40, np.random.default_rng(5)))
+    sure = replace(wave, surrogate=wave.surrogate.widened(np.array([0.01, 1.0, 1.0, 1.0, 1.0, 1.0])))
+    with pytest.warns(OverconfidentWarning, match=r"wave 1: errors of the emulator of y 1 at new runs are \d+\.\d times what it said"):
+        found = _checked(sure, fresh, targets, 1)
+    mean, variance = found.predict(fresh.x)
+    errors = (targets.of(fresh.predictions) - mean)[:, 0]
+    assert found.checked > 2.0 and np.isclose(np.mean(errors**2 / variance[:, 0]), 1.0)
+    modest = _checked(replace(wave, surrogate=wave.surrogate.widened(np.full(6, 100.0))), fresh, targets, 1)
+    assert modest.checked < 1.0 and np.allclose(modest.predict(fresh.x)[1], 100.0 * wave.predict(fresh.x)[1])  # never narrowed
+
+
+def test_a_wave_has_no_say_where_an_earlier_one_is_surer(match: HistoryMatch) -> None:
+    first, targets = match.waves[0], match.targets
+    x = match.problem.prior_draws(50, np.random.default_rng(4))
+    wrong = replace(first, mean=first.mean + 1e4, surrogate=first.surrogate.widened(np.full(6, 4.0)))
+    alone = first.implausibility(x, targets).max(axis=1) - first.cutoff
+    assert np.array_equal(excesses([first, wrong], x, targets).max(axis=0), np.maximum(alone, -wrong.cutoff))
+    assert np.all(excesses([wrong, first], x, targets)[0] > 0) and np.allclose(excesses([wrong, first], x, targets)[1], alone)
 
 
 def test_second_and_third_largest_forgive_one_target(match: HistoryMatch) -> None:
