@@ -17,8 +17,8 @@ from lsm_bayes.inference.tree import FORWARD_RUNS
 
 from .designs import active_positions, informed_design
 from .emulated import emulated_model
-from .emulator import Emulator, fit_emulator
-from .ensemble import Ensemble, run_ensemble
+from .emulator import Emulator, distance_to_runs, fit_emulator
+from .ensemble import Ensemble, join, run_ensemble
 
 MOST_BEYOND = 0.2
 """Part of the draws beyond the runs of the emulator above which a warning is given."""
@@ -34,6 +34,7 @@ def calibrate_emulate_sample(
     *,
     predictions: NDArray | None = None,
     runs: int | None = None,
+    rounds: int = 2,
     variance: bool = True,
     accept: bool = False,
     kind: Any = "gaussian_process",
@@ -46,6 +47,10 @@ def calibrate_emulate_sample(
 ) -> xr.DataTree:
     """Sample with NUTS from a model whose emulator was trained where an ensemble method went.
 
+    The posterior of one round says where the model is run for the next. An emulator is fitted to the runs near its own posterior alone,
+    and the posterior is held to where these are (`emulated_model`): one of runs over the prior and of a cluster of runs together takes
+    its variance from the many that are close to each other, and is far too sure of itself elsewhere.
+
     Parameters
     ----------
     model : pymc.Model or InverseProblem
@@ -55,7 +60,10 @@ def calibrate_emulate_sample(
     predictions : numpy.ndarray, optional
         Whitened predictions at the positions, shape (n, M), where they are known; then nothing is run again.
     runs : int, optional
-        Runs to train with, spread over the positions (`informed_design`); 15 for each parameter by default. Not used with predictions.
+        Runs of a round, spread over the positions or the posterior of the round before (`informed_design`, no part of them over the
+        prior); 10 for each parameter by default.
+    rounds : int
+        Rounds. With predictions the first one runs nothing.
     variance, accept
         See `emulated_model`.
     kind : str
@@ -83,8 +91,10 @@ def calibrate_emulate_sample(
     EmulatorRefusedError
         If the emulator is not good enough and ``accept`` is False.
     ValueError
-        If shapes do not fit.
+        If shapes do not fit, or there is no round.
     """
+    if rounds < 1:
+        raise ValueError(f"got rounds={rounds}; give 1 or more")
     problem, began = as_problem(model), time.perf_counter()
     if predictions is not None:
         x = np.asarray(positions, dtype=float)
@@ -94,13 +104,32 @@ def calibrate_emulate_sample(
             raise ValueError(f"predictions have shape {found.shape}; with {len(x)} positions give ({len(x)}, {problem.observed.size})")
         ensemble = Ensemble(x, found, names=tuple(problem.names))
     else:
-        near = active_positions(problem, positions)
-        design = informed_design(problem, near, 15 * problem.size if runs is None else runs, seed=seed)
-        ensemble = run_ensemble(problem, design, store=store, cores=cores, progress=progress)
-    emulator = fit_emulator(ensemble, kind, **(choices or {}))
-    emulated = emulated_model(problem, emulator, variance=variance, accept=accept)
-    tree = sample(emulated, seed=seed, progress=progress, **sampling)
+        ensemble = _near(problem, None, positions, runs, seed, store, cores, progress)
+    for k in range(rounds):
+        emulator = fit_emulator(ensemble, kind, **(choices or {}))
+        emulated = emulated_model(problem, emulator, variance=variance, accept=accept or k + 1 < rounds)
+        tree = sample(emulated, seed=seed + k, progress=progress, **sampling)
+        if k + 1 < rounds:
+            draws = tree["unconstrained"]["position"].values
+            ensemble = _near(problem, ensemble, draws, runs, seed + k + 1, store, cores, progress)
     return with_emulator(tree, problem, emulator, variance=variance, seconds=time.perf_counter() - began)
+
+
+def _near(
+    problem: InverseProblem,
+    earlier: Ensemble | None,
+    positions: NDArray,
+    runs: int | None,
+    seed: int,
+    store: str | Path | None,
+    cores: int,
+    progress: bool,
+) -> Ensemble:
+    """Run the model around positions, and add the earlier runs that lie among these runs."""
+    near = active_positions(problem, positions)
+    design = informed_design(problem, near, 10 * problem.size if runs is None else runs, seed=seed, prior_share=0.0)
+    found = run_ensemble(problem, design, store=store, cores=cores, progress=progress)
+    return found if earlier is None else join([earlier.rows(distance_to_runs(design, earlier.x) <= 1.0), found])
 
 
 def with_emulator(tree: xr.DataTree, problem: InverseProblem, emulator: Emulator, *, variance: bool, seconds: float) -> xr.DataTree:

@@ -77,7 +77,7 @@ class Emulator:
         return np.linalg.solve(self.root, (np.asarray(x, dtype=float) - self.centre).T).T
 
     def beyond(self, x: NDArray) -> NDArray:
-        """Whether points lie beyond the runs along some axis, where the emulator extrapolates.
+        """Whether points lie beyond the runs (`distance_to_runs` above 1), where the emulator extrapolates.
 
         Parameters
         ----------
@@ -89,8 +89,7 @@ class Emulator:
         numpy.ndarray of bool
             Shape (n,).
         """
-        runs, z = self.standardise(self.runs.x), self.standardise(x)
-        return np.any((z < runs.min(axis=0)) | (z > runs.max(axis=0)), axis=1)
+        return distance_to_runs(self.runs.x, x) > 1.0 + 1e-9
 
     def predict(self, x: NDArray) -> tuple[NDArray, NDArray]:
         """Predict whitened outputs.
@@ -269,3 +268,41 @@ def standardisation(x: NDArray, rotate: bool | None = None) -> tuple[NDArray, ND
         correlation = np.corrcoef(x / spread, rowvar=False) if enough else np.eye(x.shape[1])
         rotate = bool(np.max(np.abs(correlation - np.diag(np.diag(correlation)))) > CORRELATED)
     return x.mean(axis=0), np.linalg.cholesky(np.cov(x, rowvar=False)) if rotate and enough else np.diag(spread)
+
+
+def distance_to_runs(runs: NDArray, x: NDArray) -> NDArray:
+    """Mahalanobis distance of points from the mean of runs, in units of that of the farthest run.
+
+    Parameters
+    ----------
+    runs : numpy.ndarray
+        Shape (n, d).
+    x : numpy.ndarray
+        Shape (m, d).
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (m,): at most 1 inside of the ellipsoid around the runs.
+    """
+    centre, precision = ellipsoid(runs)
+    return np.sqrt(np.einsum("md,de,me->m", x - centre, precision, x - centre))
+
+
+def ellipsoid(runs: NDArray) -> tuple[NDArray, NDArray]:
+    """Smallest ellipsoid of the shape of the covariance of runs, around their mean, that holds them all.
+
+    Parameters
+    ----------
+    runs : numpy.ndarray
+        Shape (n, d).
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Centre (d,) and P (d, d): ``(x - centre)' P (x - centre) <= 1`` inside.
+    """
+    centre, root = standardisation(runs, rotate=True)
+    inverse = np.linalg.inv(root)
+    farthest = np.max(np.sum(((runs - centre) @ inverse.T) ** 2, axis=1))
+    return centre, inverse.T @ inverse / farthest
