@@ -17,8 +17,9 @@ from lsm_bayes.inference.tree import FORWARD_RUNS
 
 from .designs import active_positions, informed_design
 from .emulated import emulated_model
-from .emulator import Emulator, distance_to_runs, fit_emulator
+from .emulator import Emulator, fit_emulator
 from .ensemble import Ensemble, join, run_ensemble
+from .extent import distance_to_runs
 
 MOST_BEYOND = 0.2
 """Part of the draws beyond the runs of the emulator above which a warning is given."""

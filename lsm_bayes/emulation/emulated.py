@@ -18,7 +18,8 @@ from pytensor.graph.traversal import ancestors
 from lsm_bayes.inference.inverse import InverseProblem, as_problem
 from lsm_bayes.trajectory import Trajectory
 
-from .emulator import Emulator, ellipsoid
+from .emulator import Emulator
+from .extent import ellipsoid
 
 LIKELIHOOD, BOUND = "emulated", "within_runs"
 SOFTNESS = 0.1

@@ -17,8 +17,8 @@ from lsm_bayes.inference.inverse import InverseProblem, as_problem
 from lsm_bayes.inference.tree import build_tree
 
 from .designs import prior_design, spread_out
-from .emulator import standardisation
 from .ensemble import Ensemble, run_ensemble
+from .extent import standardisation
 from .gaussian_process import GaussianProcesses
 from .subset import Region, sample_region
 from .targets import Targets, block_targets

@@ -17,8 +17,8 @@ from lsm_bayes.inference.inverse import InverseProblem
 from lsm_bayes.inference.tree import FORWARD_RUNS
 
 from .emulated import LIKELIHOOD, active_vector, priors_of
-from .emulator import standardisation
 from .ensemble import Ensemble
+from .extent import standardisation
 from .gaussian_process import GaussianProcesses
 from .validation import Validation, validation_of
 

@@ -1,5 +1,6 @@
 """What waves of history matching have left: least implausibility and optical depth for each pair of parameters."""
 
+from textwrap import fill
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -85,9 +86,9 @@ def plot_waves(match: HistoryMatch, *, parameters: list[str] | None = None, bins
             axis.tick_params(labelbottom=i == number - 1, labelleft=False, labelsize=7)
             axis.set(xticks=[0, 1], yticks=[] if i == j else [0, 1])
             if i == number - 1:
-                axis.set_xlabel(_short(wanted[j]), fontsize=8, rotation=20)
+                axis.set_xlabel(_short(wanted[j]), fontsize=8)
             if j == 0:
-                axis.set_ylabel(_short(wanted[i]), fontsize=8, rotation=70)
+                axis.set_ylabel(_short(wanted[i]), fontsize=8, rotation=0, ha="right", va="center")
     if below is not None and above is not None:
         figure.colorbar(below, ax=axes, shrink=0.5, location="right", label="least implausibility / cutoff (below)")
         figure.colorbar(above, ax=axes, shrink=0.5, location="right", label="optical depth (above)")
@@ -96,7 +97,8 @@ def plot_waves(match: HistoryMatch, *, parameters: list[str] | None = None, bins
 
 
 def _short(name: str) -> str:
-    return name.removeprefix("z[").removesuffix("]").replace("_", " ")
+    """Words below each other: a panel is narrow."""
+    return fill(name.removeprefix("z[").removesuffix("]").replace("_", " "), 12, break_long_words=False)
 
 
 def _least(first: NDArray, second: NDArray, values: NDArray, bins: int) -> NDArray:

@@ -26,7 +26,8 @@ from lsm_bayes.emulation import (
 from lsm_bayes.emulation.calibrate import ExtrapolationWarning, with_emulator
 from lsm_bayes.emulation.covariance import Covariance
 from lsm_bayes.emulation.emulated import log_likelihood
-from lsm_bayes.emulation.emulator import Emulator, distance_to_runs
+from lsm_bayes.emulation.emulator import Emulator
+from lsm_bayes.emulation.extent import distance_to_runs
 from lsm_bayes.emulation.misfit import sums_of_squares
 from lsm_bayes.emulation.polynomial_chaos import candidate_terms, polynomials
 from lsm_bayes.emulation.validation import pivoted_cholesky_errors
