@@ -27,7 +27,7 @@ from lsm_bayes.land import get
 
 plt.rcParams["date.converter"] = "concise"
 SEED, BLUE, RED, GREY = 1, "#0b3c5d", "#b5402a", "#8a8a8a"
-SAMPLING = {"draws": 400, "tune": 300, "chains": 2, "cores": 1, "progress": False, "target_accept": 0.9}
+SAMPLING = {"draws": 300, "tune": 200, "chains": 2, "cores": 1, "progress": False, "target_accept": 0.9}
 
 # %% [markdown]
 # ## Data and model
