@@ -111,7 +111,7 @@ def calibrate_emulate_sample(
         emulated = emulated_model(problem, emulator, variance=variance, accept=accept or k + 1 < rounds)
         tree = sample(emulated, seed=seed + k, progress=progress, **sampling)
         if k + 1 < rounds:
-            draws = tree["unconstrained"]["position"].values
+            draws = tree["unconstrained"].to_dataset()["position"].values
             ensemble = _near(problem, ensemble, draws, runs, seed + k + 1, store, cores, progress)
     return with_emulator(tree, problem, emulator, variance=variance, seconds=time.perf_counter() - began)
 
