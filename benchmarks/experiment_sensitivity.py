@@ -71,24 +71,32 @@ def misfit(model: pm.Model, density: Density, position: NDArray) -> tuple[float,
     return float(np.sqrt(np.mean(error[fitted] ** 2))), float(np.sqrt(np.mean(error[~fitted] ** 2)))
 
 
-def reduce(site: str) -> dict[str, object]:
-    """Calibrate all parameters, and ten."""
+def fit(model: pm.Model) -> dict[str, object]:
+    """Find the modes of a calibration; what its prior median and its best mode leave of NEE."""
+    density = Density(model)
+    modes = find_modes(density, starts=STARTS, seed=1, max_evaluations=3000, progress=False)
+    return {
+        "median": misfit(model, density, np.zeros(density.dimension)),
+        "best": misfit(model, density, modes.positions[0]),
+        "evaluations": modes.cost["gradient_evaluations"],
+        "log_posterior": modes.table["log_posterior"].values.tolist(),
+    }
+
+
+def full(site: str) -> dict[str, object]:
+    """Calibrate all parameters."""
+    return fit(model_of(site))
+
+
+def ten(site: str) -> dict[str, object]:
+    """Choose ten without that calibration, and calibrate them."""
     model = model_of(site)
     began = time.perf_counter()
     chosen = select_parameters(model, TEN)
     spent = time.perf_counter() - began
-    density = Density(model)
-    found: dict[str, object] = {"median": misfit(model, density, np.zeros(density.dimension))}
-    for name, one in (("all", model), ("ten", chosen.apply(model))):
-        own = density if one is model else Density(one)
-        if name == "ten":
-            # What the ten start from: values in the middle of the plausible prior draws.
-            found["start"] = misfit(one, own, np.zeros(own.dimension))
-        modes = find_modes(own, starts=STARTS, seed=1, max_evaluations=3000, progress=False)
-        found[name] = misfit(one, own, modes.positions[0])
-        found[f"{name} evaluations"] = modes.cost["gradient_evaluations"]
-        found[f"{name} log posterior"] = modes.table["log_posterior"].values.tolist()
-    return {**found, "chosen": chosen.chosen, "reasons": chosen.table["reason"].to_dict(), "seconds": spent}
+    table = chosen.table
+    why = {"chosen": chosen.chosen, "reasons": table["reason"].to_dict(), "agreed": table["agreed"].to_dict()}
+    return {**fit(chosen.apply(model)), **why, "runs": chosen.runs, "seconds": spent}
 
 
 def jaccard(one: set[str], other: set[str]) -> float:
@@ -96,11 +104,11 @@ def jaccard(one: set[str], other: set[str]) -> float:
     return len(one & other) / len(one | other)
 
 
-def lines_of(site: str, ranked: dict, reduced: dict | None) -> list[str]:
-    """Write the tables of a site."""
+def lines_of_ranks(ranked: dict) -> list[str]:
+    """Write how far the methods agree."""
     names = np.array(ranked["names"])
     top = {n: set(names[np.argsort(-np.array(v))[:TOP]]) for n, v in ranked["nee"].items()}
-    lines = [f"## {site}", "", f"Jaccard index of the {TOP} strongest of {names.size} parameters, RMSE of NEE:", ""]
+    lines = [f"Jaccard index of the {TOP} strongest of {names.size} parameters, RMSE of NEE:", ""]
     lines += ["| pair | index |", "| --- | --- |", *(f"| {a}, {b} | {jaccard(top[a], top[b]):.2f} |" for a, b in combinations(top, 2)), ""]
     lines += ["| parameter | total Sobol index | its bound from gradients | rank: Sobol | Morris | adjoint |", "| --- " * 6 + "|"]
     place = {n: np.argsort(np.argsort(-np.array(v))) + 1 for n, v in ranked["nee"].items()}
@@ -108,21 +116,20 @@ def lines_of(site: str, ranked: dict, reduced: dict | None) -> list[str]:
         s, w, b = (ranked[k][i] if k == "sobol_interval" else ranked["nee"][k][i] for k in ("sobol", "sobol_interval", "bound"))
         lines.append(f"| {names[i]} | {s:.3f} ± {w:.3f} | {b:.2g} | {place['sobol'][i]} | {place['morris'][i]} | {place['adjoint'][i]} |")
     runs = ranked["runs"]
-    lines += ["", f"Forward-run equivalents: Sobol {runs['sobol']}, Morris {runs['morris']}, adjoint {runs['adjoint']}.", ""]
-    if reduced is None:
-        return lines
-    lines += [
-        "RMSE of daily NEE (gC m-2 d-1), simulation at the best mode:",
-        "",
-        "| parameters | fitted years | withheld years |",
-        "| --- | --- | --- |",
-    ]
-    labels = {"median": "prior median", "all": f"all {names.size} calibrated", "ten": f"{TEN} calibrated"}
-    lines += [f"| {label} | {reduced[k][0]:.3f} | {reduced[k][1]:.3f} |" for k, label in labels.items()]
-    kept = [(reduced["median"][k] - reduced["ten"][k]) / (reduced["median"][k] - reduced["all"][k]) for k in (0, 1)]
+    return [*lines, "", f"Forward-run equivalents: Sobol {runs['sobol']}, Morris {runs['morris']}, adjoint {runs['adjoint']}.", ""]
+
+
+def lines_of_ten(whole: dict, some: dict) -> list[str]:
+    """Write what calibrating ten keeps."""
+    rows = {"prior median": whole["median"], f"all {len(some['reasons'])} calibrated": whole["best"], f"{TEN} calibrated": some["best"]}
+    lines = ["RMSE of daily NEE (gC m-2 d-1), simulation at the best mode:", "", "| parameters | fitted years | withheld years |"]
+    lines += ["| --- | --- | --- |", *(f"| {label} | {v[0]:.3f} | {v[1]:.3f} |" for label, v in rows.items())]
+    kept = [(whole["median"][k] - some["best"][k]) / (whole["median"][k] - whole["best"][k]) for k in (0, 1)]
     lines += [f"| share of the gain kept | {kept[0]:.1%} | {kept[1]:.1%} |", ""]
-    lines += [f"Gradients for the modes: {reduced['all evaluations']} with all, {reduced['ten evaluations']} with {TEN}.", ""]
-    return [*lines, "Why:", "", *(f"- {n}: {words}" for n, words in reduced["reasons"].items()), ""]
+    lines += [f"Gradients for the modes: {whole['evaluations']} with all, {some['evaluations']} with {TEN}; runs for the choice:"]
+    lines += [f"{some['runs']}. Best log posterior: {max(whole['log_posterior']):.1f} and {max(some['log_posterior']):.1f}.", ""]
+    lines += ["Why, and in brackets the share of the starts from which a parameter is chosen:", ""]
+    return [*lines, *(f"- {n} ({some['agreed'][n]:.2f}): {words}" for n, words in some["reasons"].items()), ""]
 
 
 def main(sites: list[str]) -> None:
@@ -139,13 +146,13 @@ def main(sites: list[str]) -> None:
     ]
     for site in sites:
         stored: dict[str, dict] = {}
-        for name, work in (("rank", rank), ("reduce", reduce)):
+        for name, work in (("full", full), ("ten", ten), ("rank", rank)):
             path = RESULTS / f"{site}_{name}.json"
             if not path.exists():
                 path.write_text(json.dumps(work(site)))
                 print(path.name, flush=True)
             stored[name] = json.loads(path.read_text())
-        lines += lines_of(site, stored["rank"], stored["reduce"])
+        lines += [f"## {site}", "", *lines_of_ranks(stored["rank"]), *lines_of_ten(stored["full"], stored["ten"])]
         (HERE / "sensitivity.md").write_text("\n".join(lines).rstrip() + "\n")
 
 

@@ -9,11 +9,12 @@ What the prior predicts is in `lsm_bayes.sample_prior`; how far a posterior cont
 """
 
 from lsm_bayes.sensitivity.derivatives import GradientSample, active_subspace, dgsm, sample_gradients
+from lsm_bayes.sensitivity.fixed import with_fixed
 from lsm_bayes.sensitivity.plots import plot, plot_contraction
 from lsm_bayes.sensitivity.profiles import Profiles, profile
 from lsm_bayes.sensitivity.response import Response, response_of, response_of_function
 from lsm_bayes.sensitivity.sampled import morris, rbd_fast, sobol
-from lsm_bayes.sensitivity.selection import Selection, select_parameters, with_fixed
+from lsm_bayes.sensitivity.selection import Selection, select_parameters
 from lsm_bayes.sensitivity.spectrum import information_spectrum
 
 __all__ = [

@@ -20,7 +20,7 @@ from lsm_bayes.inference.flat import Vector
 from lsm_bayes.inference.laplace import factor, hessian
 from lsm_bayes.inference.point import Density, as_density
 
-from .response import label_of
+from .varied import label_of
 
 REACH = 3.0
 """How far to go on either side, in prior sd from the prior mean."""

@@ -11,22 +11,20 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 from numpy.typing import NDArray
-from pytensor.graph.replace import clone_replace, graph_replace
-from pytensor.graph.traversal import ancestors
+from pytensor.graph.replace import clone_replace
 from rich.progress import track
 
-from lsm_bayes.calibration.choices import Calibration
 from lsm_bayes.calibration.priors import value
 from lsm_bayes.declare import Parameter, ProcessModel
 from lsm_bayes.diagnostics.information import jacobian
 from lsm_bayes.graphs import COMPILED
 from lsm_bayes.inference.compiled import flat_outputs
 from lsm_bayes.inference.flat import FlatSpace, Vector
-from lsm_bayes.inference.inverse import InverseProblem
-from lsm_bayes.inference.point import Density
 
-from .cube import PriorCube, held_position
-from .outputs import MEASURES, Period, named_outputs, predictions, prior_of_process_model, stream_outputs
+from .adjoint import Adjoint
+from .cube import PriorCube
+from .outputs import MEASURES, Period, named_outputs, prior_of_process_model, stream_outputs
+from .varied import choose, label_of, of_values
 
 
 @dataclass
@@ -225,8 +223,8 @@ def _compiled(
     space: FlatSpace, tensors: list[Any], table: pd.DataFrame, vary: Sequence[str] | None, hold: Mapping[str, object] | None, cores: int
 ) -> Response:
     model = space.model
-    graphs = model.replace_rvs_by_values(tensors) if not _of_values(model, tensors) else tensors
-    active, base = _choose(space, graphs, vary, hold)
+    graphs = model.replace_rvs_by_values(tensors) if not of_values(model, tensors) else tensors
+    active, base = choose(space, graphs, vary, hold)
     cube = PriorCube(space, active, base)
     flat, found = flat_outputs(model, graphs)
     z = cube.coordinates
@@ -245,36 +243,11 @@ def _compiled(
         [label_of(space, i) for i in active],
         table,
         compile_("run", lambda: ([z], whole)),
-        _Adjoint(z, whole, len(table)),
+        Adjoint(z, whole, len(table)),
         position,
         None if external is None else ahead,
         notes,
     )
-
-
-class _Adjoint:
-    """Outputs and the gradient of a weighted sum of them, compiled when first called.
-
-    As the log-density of a model of coordinates and weights, whose compiler is the quickest there is; its gradient with respect to the
-    weights is the outputs.
-    """
-
-    def __init__(self, z: Any, whole: Any, outputs: int) -> None:
-        self._graph, self._outputs = (z, whole), outputs
-        self._density: Density | None = None
-
-    def __call__(self, coordinates: Vector, weights: Vector) -> tuple[Vector, Vector]:
-        if self._density is None:
-            z, whole = self._graph
-            with pm.Model() as model:
-                moved = pm.Flat("coordinates", shape=z.type.shape)
-                weight = pm.Flat("weights", shape=self._outputs)
-                pm.Potential("total", pt.sum(weight * graph_replace([whole], {z: moved})[0]))
-            self._density = Density(model)
-        value, gradient = self._density(np.concatenate([coordinates, weights]))
-        if not np.isfinite(value):
-            gradient = np.full(gradient.size, np.nan)
-        return gradient[coordinates.size :], gradient[: coordinates.size]
 
 
 def _once(compile_: Callable[[Any, Any], Any]) -> Callable[[str, Callable[[], tuple[Any, Any]]], Callable[..., Any]]:
@@ -290,50 +263,6 @@ def _once(compile_: Callable[[Any, Any], Any]) -> Callable[[str, Callable[[], tu
         return call
 
     return later
-
-
-def _of_values(model: pm.Model, tensors: list[Any]) -> bool:
-    """Whether graphs are of value variables already, as those of log densities are."""
-    return not set(ancestors(tensors)) & set(model.free_RVs)
-
-
-def _choose(
-    space: FlatSpace, graphs: list[Any], vary: Sequence[str] | None, hold: Mapping[str, object] | None
-) -> tuple[NDArray[np.int64], Vector]:
-    """Which elements vary, and where the others hold."""
-    if isinstance(space, InverseProblem) and vary is None and not hold:
-        return space.active, space.base
-    model, held = space.model, dict(hold or {})
-    base = held_position(space, held)
-    c = getattr(model, "calibration", None)
-    if vary is None:
-        roots = graphs
-        if isinstance(c, Calibration):
-            roots = [model[n] for n in c.declared if n not in c.fixed]
-        elif model.observed_RVs:
-            roots = list(predictions(model).values())
-        behind = set(ancestors(roots)) | set(ancestors(graphs) if roots is graphs else ())
-        chosen = [rv.name for rv in model.free_RVs if (rv in behind or model.rvs_to_values[rv] in behind) and rv.name not in held]
-    else:
-        chosen = list(vary)
-        strange = [n for n in chosen if n not in space.slices or n in held]
-        if strange:
-            raise ValueError(
-                f"cannot vary {strange}: the free variables that are not held are {[n for n in space.slices if n not in held]}"
-            )
-    if not chosen:
-        raise ValueError("nothing varies: no free variable that is not held has an influence; name some with vary=")
-    return np.concatenate([np.arange(space.slices[n].start, space.slices[n].stop) for n in space.slices if n in chosen]), base
-
-
-def label_of(space: FlatSpace, index: int) -> str:
-    """Name of an element; of a coordinate ``z`` of `build_model` that of its parameter."""
-    label = space.labels[index]
-    name, _, rest = label.partition("[")
-    if rest and (name == "z" or name.startswith("z_")) and space.model.named_vars_to_dims.get(name):
-        first, *members = rest.removesuffix("]").split(", ")
-        return f"{first}[{', '.join(members)}]" if members else first
-    return label
 
 
 def response_of_function(

@@ -12,7 +12,7 @@ from lsm_bayes.diagnostics.stream_value import stream_value
 from lsm_bayes.inference.flat import FlatSpace, Vector
 from lsm_bayes.inference.inverse import InverseProblem
 
-from .response import label_of
+from .varied import label_of
 
 KNOWN = 1.0
 """Information, in units of that of the prior, above which a combination is learnt from the observations more than from the prior."""
