@@ -23,6 +23,7 @@ class Adjoint:
         self._density: Density | None = None
 
     def __call__(self, coordinates: Vector, weights: Vector) -> tuple[Vector, Vector]:
+        """Give the outputs (k,) and the gradient (d,) of their weighted sum."""
         if self._density is None:
             z, whole = self._graph
             with pm.Model() as model:

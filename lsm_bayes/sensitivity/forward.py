@@ -86,7 +86,7 @@ def _half(fault: Vector) -> float:
 
 
 def _slopes(residuals: Callable[[Vector], Vector], place: Vector, fault: Vector, columns: Sequence[int]) -> NDArray:
-    """Derivatives (M, columns); zero for a parameter beside which the runs fail, which is then left where it is."""
+    """Differentiate (M, columns); zero for a parameter beside which the runs fail, which is then left where it is."""
     found = np.zeros((fault.size, len(columns)))
     for k, i in enumerate(columns):
         step = STEP * (np.arange(place.size) == i)

@@ -11,8 +11,10 @@ from lsm_bayes.calibration import Stream, build_model
 from lsm_bayes.errors import ErrorModel
 from lsm_bayes.inference import Density, find_modes
 from lsm_bayes.inference.inverse import InverseProblem
-from lsm_bayes.sensitivity import information_spectrum, morris, plot, profile, response_of, select_parameters, with_fixed
-from lsm_bayes.sensitivity.selection import _alone, _explained, _greedy, _mimics
+from lsm_bayes.sensitivity import information_spectrum, morris, overlap, plot, profile, response_of, select_parameters, with_fixed
+from lsm_bayes.sensitivity.forward import forward_selection
+from lsm_bayes.sensitivity.misfit import Misfit
+from lsm_bayes.sensitivity.overlap import NOISE
 from lsm_bayes.simulation import simulate
 from tests.inference.test_inverse import linear_model
 from tests.small_models import two_pools
@@ -149,28 +151,85 @@ def test_profile_tells_a_product_from_its_factors(density: Density, mode: np.nda
     plt.close(figure)
 
 
-def test_a_weak_parameter_goes_before_one_that_others_can_replace() -> None:
+def test_overlap_tells_what_others_can_do() -> None:
     rng = np.random.default_rng(0)
-    strong, weak = rng.normal(size=(2, 200)) / np.sqrt(200)
-    columns = np.stack([0.9 * strong, strong, 0.3 * weak, 0.0 * weak], axis=1)
+    strong, weak = np.linalg.qr(rng.normal(size=(200, 2)))[0].T
+    columns = np.stack([0.9 * strong, strong, 0.3 * weak], axis=1)
     grams = (columns.T @ columns)[None]
-    assert _greedy(grams, []) == [1, 2, 0, 3]
-    assert _alone(grams, 0, [1]) < 0.01 and _alone(grams, 2, [1]) > 0.9
-    assert _explained(grams, [1, 2]) > 0.99 and _mimics(grams, 0, [2, 1]) == [1]
+    # Ridge of the noise: the share that is left is that of the noise.
+    assert overlap.alone(grams, 0, [1]) == pytest.approx(NOISE**2 / (1 + NOISE**2))
+    assert overlap.alone(grams, 2, [1]) == pytest.approx(1.0) and overlap.mimics(grams, 0, [2, 1]) == [1]
+    assert overlap.contraction(grams, [1, 2], 2) == pytest.approx(1 - 1 / np.sqrt(1 + 0.09 / NOISE**2))
+
+
+def test_forward_selection_takes_what_helps_and_not_what_is_strong() -> None:
+    rng = np.random.default_rng(0)
+    a, b, c = np.linalg.qr(rng.normal(size=(50, 3)))[0].T
+    # The strongest two move what fits already; the weakest three of what is left to explain do the same as the third.
+    columns, gap = np.stack([9 * a, 8 * a, 2 * b, 1.9 * b, 1.5 * c], axis=1), 4 * b + 3 * c
+
+    def residuals(z: np.ndarray) -> np.ndarray:
+        return np.concatenate([columns @ z - gap, z])
+
+    path = forward_selection(residuals, np.zeros(5))
+    assert path.order[:2] == [2, 4] and path.misfits[0] == pytest.approx(12.5)
+    # With n parameters the misfit is that of the ridge regression on them.
+    for n in (1, 2, 3, 5):
+        chosen = columns[:, path.order[:n]]
+        best = np.linalg.solve(chosen.T @ chosen + np.eye(n), chosen.T @ gap)
+        exact = 0.5 * np.sum((chosen @ best - gap) ** 2) + 0.5 * best @ best
+        assert path.misfits[n] == pytest.approx(exact, rel=1e-3)
+        assert np.all(path.places[n][path.order[n:]] == 0)
+    assert forward_selection(residuals, np.zeros(5), [0]).order[:3] == [0, 2, 4]
+    with pytest.raises(ValueError, match="the run from which the selection starts failed"):
+        forward_selection(lambda z: residuals(z) * np.nan, np.zeros(5))
+
+
+def test_runs_that_fail_do_not_stop_the_selection() -> None:
+    def residuals(z: np.ndarray) -> np.ndarray:
+        # The first parameter helps most but dies beyond 0.5; of the second not even a neighbour runs.
+        dead = z[0] > 0.5 or z[1] != 0
+        return np.full(5, np.nan) if dead else np.concatenate([[3 * z[0] + z[2] - 6.0, z[2] - 1.0], z])
+
+    path = forward_selection(residuals, np.zeros(3))
+    assert path.order[-1] == 1 and path.places[-1][1] == 0 and 0 < path.places[-1][0] <= 0.5
+    assert np.all(np.diff(path.misfits) <= 0) and np.isfinite(path.misfits).all()
+
+
+def test_misfit_is_that_of_the_streams(model: pm.Model) -> None:
+    misfit, z = Misfit(model), np.full(6, 0.1)
+    starts = misfit.starts(3, 40, 0)
+    assert np.array_equal(starts[0], np.zeros(6)) and len(starts) == 3
+    relative = misfit.by_stream()(z[None])[0]
+    # NEE and monthly GPP count the same, however many observations each has.
+    assert np.sum(misfit(z) ** 2) == pytest.approx(np.sum(relative**2) / 2 / NOISE**2 + z @ z)
+    drawn = np.random.default_rng(0).standard_normal((40, 6))
+    sizes = [np.sum(misfit(row) ** 2) for row in drawn]
+    assert np.array_equal(starts[1], drawn[np.argmin(sizes)])
 
 
 def test_the_choice_says_why(model: pm.Model) -> None:
-    found = select_parameters(model, 4, seed=0, draws=16, trajectories=4)
-    assert len(found.chosen) == 4 and "efficiency" in found.chosen and len(found.fixed) == 2
+    found = select_parameters(model, 3, seed=0, draws=16, starts=2, trajectories=4)
+    assert len(found.chosen) == 3 and "efficiency" in found.chosen and len(found.fixed) == 3
+    # decay and soil_carbon enter as a product: one of them is enough.
+    assert not {"decay", "soil_carbon"} <= set(found.chosen)
     assert all("fix at" in found.table.loc[n, "reason"] for n in found.fixed)
     assert all("calibrate" in found.table.loc[n, "reason"] for n in found.chosen)
     assert found.table["explained"].is_monotonic_increasing and found.table["explained"].iloc[-1] == pytest.approx(1.0)
-    assert set(found.fixed) | set(found.chosen) == set(found.table.index)
-    assert "4 of 6" in found.describe()
+    assert set(found.fixed) | set(found.chosen) == set(found.table.index) and found.runs > 0
+    assert set(found.table["agreed"]) <= {0.0, 0.5, 1.0} and "3 of 6" in found.describe()
     dropped = next(iter(found.fixed))
-    assert select_parameters(model, 4, keep=[dropped], draws=16, trajectories=4).chosen[0] == dropped
+    density = Density(model)
+    position = np.full(6, 0.2)
+    again = select_parameters(model, 3, at=position, keep=[dropped], draws=16, trajectories=4)
+    assert again.chosen[0] == dropped and "as asked" in again.table.loc[dropped, "reason"]
+    assert all(v == pytest.approx(density.expand(position)[n]) for n, v in again.fixed.items())
     with pytest.raises(ValueError, match="choose 1 to 6"):
         select_parameters(model, 7)
+    with pytest.raises(ValueError, match=r"at has shape \(2,\)"):
+        select_parameters(model, 3, at=np.zeros(2), draws=4)
+    with pytest.raises(ValueError, match="starts=0"):
+        select_parameters(model, 3, starts=0)
 
 
 def test_the_choice_feeds_build_model(model: pm.Model, data: xr.Dataset) -> None:
