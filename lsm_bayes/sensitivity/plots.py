@@ -45,7 +45,7 @@ def plot(result: xr.Dataset, axes: Any, *, output: str | None = None, number: in
         if chosen not in names:
             raise KeyError(f"no output {chosen!r}; there are {', '.join(names)}")
         result = result.isel(output=np.flatnonzero(result["output"].values == chosen))
-        axes.set_title(chosen.replace("_", " "), loc="left", fontsize=10)
+        axes.set_title(_title(chosen), loc="left", fontsize=10)
         if result.sizes["output"] > 1 and kind in STRENGTH:
             return _heat_map(result, STRENGTH[kind], axes, number)
         result = result.isel(output=0)
@@ -83,6 +83,12 @@ def _pretty(name: Any) -> str:
     return str(name).replace("_", " ")
 
 
+def _title(output: str) -> str:
+    measure, _, stream = output.partition(" ")
+    said = {"rmse": "RMSE of", "log_likelihood": "log-likelihood of", "mean": "mean"}.get(measure)
+    return f"{said} {_pretty(stream)}" if said and stream else _pretty(output)
+
+
 def _strongest(values: xr.DataArray, number: int) -> np.ndarray:
     found: np.ndarray = np.argsort(-np.nan_to_num(values.values))[:number]
     return found
@@ -100,7 +106,7 @@ def _morris(r: xr.Dataset, axes: Any, number: int) -> None:
     r = r.isel(parameter=_strongest(r["mu_star"], number))
     _bars(axes, r["parameter"].values, r["mu_star"].values, r["mu_star_interval"].values, LIGHT, "mu*: mean size of the effect")
     axes.plot(r["sigma"], np.arange(r.sizes["parameter"]), "o", color=RED, ms=4, label="sigma: how much it varies")
-    axes.set(xlabel="change of the output over the central 95 % of the prior")
+    axes.set(xlabel="change over the central 95 % of the prior, unit of the output")
     axes.legend(frameon=False, fontsize=8, loc="lower right")
 
 
@@ -126,7 +132,7 @@ def _dgsm(r: xr.Dataset, axes: Any, number: int) -> None:
     half = np.abs(np.stack([v - r["bound_low"].values, r["bound_high"].values - v]))
     _bars(axes, r["parameter"].values, v, half, LIGHT, None)
     axes.axvline(1, color=INK, ls=":", lw=1)
-    axes.set(xlabel="upper bound of the total Sobol index (above 1 it says nothing)")
+    axes.set(xlabel="bound of the total Sobol index (idle above 1)")
 
 
 def _eigenvalues(values: np.ndarray, low: np.ndarray | None, high: np.ndarray | None, axes: Any) -> None:
@@ -149,10 +155,8 @@ def _active_subspace(r: xr.Dataset, axes: Any, number: int) -> None:
 
 def _spectrum(r: xr.Dataset, axes: Any, number: int) -> None:
     _eigenvalues(r["eigenvalue"].values, None, None, axes)
-    axes.axhline(1, color=RED, ls=":", lw=1)
-    axes.annotate(
-        "above: learnt from the observations", (0.99, 1), xycoords=("axes fraction", "data"), fontsize=8, ha="right", va="bottom", color=RED
-    )
+    axes.axhline(1, color=RED, ls=":", lw=1, label="as the prior")
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
     axes.set(xlabel="combination of parameters", ylabel="information / that of the prior")
 
 
@@ -160,7 +164,8 @@ def _profile(r: xr.Dataset, axes: Any, number: int) -> None:
     x = r["value"] if "value" in r else r["coordinate"]
     axes.plot(x, r["fall"], "o-", color=DARK, ms=3)
     axes.axhline(r.attrs["threshold"], color=RED, ls=":", lw=1)
-    axes.set(ylabel="nats below the best fit")
+    axes.set(xlabel=_pretty(r.attrs["parameter"]) + ("" if "value" in r else ", coordinate"), ylabel="nats below the best fit")
+    axes.set_ylim(bottom=0)
 
 
 def _heat_map(r: xr.Dataset, variable: str, axes: Any, number: int) -> Any:
@@ -168,9 +173,7 @@ def _heat_map(r: xr.Dataset, variable: str, axes: Any, number: int) -> Any:
     values = r[variable]
     order = _strongest(values.mean("output", skipna=True), number)
     shown = values.isel(parameter=order).transpose("parameter", "output").values
-    image = axes.imshow(
-        shown, aspect="auto", cmap="Blues", interpolation="nearest", vmin=0, vmax=1 if variable in ("total", "first") else None
-    )
+    image = axes.imshow(shown, aspect="auto", cmap="Blues", interpolation="nearest", vmin=0)
     axes.set_yticks(np.arange(order.size), [_pretty(n) for n in r["parameter"].values[order]])
     time = pd.Index(r["time"].values)
     dates = np.issubdtype(np.asarray(time).dtype, np.datetime64)

@@ -122,7 +122,7 @@ def profile(
     threshold = float(chi2.ppf(level, 1) / 2)
     rows = {}
     for name, curve in curves.items():
-        curve.attrs["threshold"] = threshold
+        curve.attrs |= {"threshold": threshold, "parameter": name}
         values = density.expand(curve["position"].values)
         if name in values and values[name].ndim == 1:
             curve["value"] = ("point", values[name])

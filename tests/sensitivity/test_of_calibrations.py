@@ -148,6 +148,7 @@ def test_profile_tells_a_product_from_its_factors(density: Density, mode: np.nda
     assert found.curves["decay"]["fall"].values[[0, -1]].min() > found.threshold
     figure, axes = plt.subplots()
     plot(found.curves["efficiency"], axes)
+    assert axes.get_xlabel() == "efficiency" and axes.get_ylim()[0] == 0
     plt.close(figure)
 
 
@@ -185,14 +186,17 @@ def test_forward_selection_takes_what_helps_and_not_what_is_strong() -> None:
         forward_selection(lambda z: residuals(z) * np.nan, np.zeros(5))
 
 
-def test_runs_that_fail_do_not_stop_the_selection() -> None:
+@pytest.mark.parametrize(("edge", "first"), [(0.5, []), (0.5, [1]), (0.01, [])])
+def test_runs_that_fail_do_not_stop_the_selection(edge: float, first: list[int]) -> None:
     def residuals(z: np.ndarray) -> np.ndarray:
-        # The first parameter helps most but dies beyond 0.5; of the second not even a neighbour runs.
-        dead = z[0] > 0.5 or z[1] != 0
+        # The first parameter helps most but dies beyond an edge; of the second not even a neighbour runs.
+        dead = z[0] > edge or z[1] != 0
         return np.full(5, np.nan) if dead else np.concatenate([[3 * z[0] + z[2] - 6.0, z[2] - 1.0], z])
 
-    path = forward_selection(residuals, np.zeros(3))
-    assert path.order[-1] == 1 and path.places[-1][1] == 0 and 0 < path.places[-1][0] <= 0.5
+    path = forward_selection(residuals, np.zeros(3), first)
+    assert sorted(path.order) == [0, 1, 2] and path.order[: len(first)] == first
+    assert path.places[-1][1] == 0 and path.places[-1][0] <= edge and path.places[-1][2] > 0
+    assert (path.places[-1][0] > 0) == (edge == 0.5)
     assert np.all(np.diff(path.misfits) <= 0) and np.isfinite(path.misfits).all()
 
 
