@@ -143,7 +143,7 @@ def test_every_result_is_drawn(ishigami: Response) -> None:
     for axis, result in zip(axes, results, strict=True):
         assert plot(result, axis) is axis and axis.get_xlabel() and axis.has_data()
     totals = results[1]["total"].isel(output=0)
-    assert axes[1].get_yticklabels()[0].get_text() == str(totals["parameter"].values[int(totals.argmax())])
+    assert axes[1].get_yticklabels()[0].get_text() == str(totals["parameter"].values[np.argmax(totals.values)])
     plt.close(figure)
     with pytest.raises(ValueError, match="of the method None"):
         plot(sample.response.dataset({}), axes[0])
