@@ -114,7 +114,8 @@ def _combination(
     names: list[str], correlation: np.ndarray, spread: np.ndarray, logarithmic: frozenset[str], chosen: list[int]
 ) -> Combination:
     own = np.linalg.eigh(correlation[np.ix_(chosen, chosen)])[1][:, 0]
-    largest = int(np.argmax(np.abs(own)))
+    # The first of equals: of two parameters both entries are the same but for rounding.
+    largest = int(np.flatnonzero(np.abs(own) > (1.0 - 1e-6) * np.abs(own).max())[0])
     # Most parameters get a positive sign: a product reads better than one over it.
     first = own / np.abs(own[largest]) * (1 if np.sign(own).sum() + 0.5 * np.sign(own[0]) > 0 else -1)
     unit, gain = spread[chosen[largest]], _gain(correlation, chosen)
