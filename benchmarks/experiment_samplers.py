@@ -146,7 +146,8 @@ def main() -> None:
         "Smallest bulk effective sample size over all unconstrained unknowns, of the draws after tuning; runs and processor seconds of",
         "tuning count, the search for modes, from which all start, and compiling do not. A gradient counts as four forward runs. Where",
         "R-hat is far above 1.01 the ESS is no more than a guess. DEzs of BayesianTools (R) had 6.3 per 1000 runs, 33 per second, on VSEM.",
-        "The acceptance that NUTS aims at on VSEM, 0.6, is the best of six settings tried there (two metrics, three targets); with 0.8 and 500 draws it had 16 per 1000 runs.",
+        "The acceptance that NUTS aims at on VSEM, 0.6, is the best of six settings tried there (two metrics, three targets); with 0.8",
+        "and 500 draws it had 16 per 1000 runs.",
         "",
     ]
     for name in LENGTHS:
