@@ -126,6 +126,7 @@ def lines_of_ten(whole: dict, some: dict) -> list[str]:
     lines += ["| --- | --- | --- |", *(f"| {label} | {v[0]:.3f} | {v[1]:.3f} |" for label, v in rows.items())]
     kept = [(whole["median"][k] - some["best"][k]) / (whole["median"][k] - whole["best"][k]) for k in (0, 1)]
     lines += [f"| share of the gain kept | {kept[0]:.1%} | {kept[1]:.1%} |", ""]
+    lines += ["More than all of the gain can be kept, for the posterior weighs other streams, the prior and correlated errors too.", ""]
     lines += [f"Gradients for the modes: {whole['evaluations']} with all, {some['evaluations']} with {TEN}; runs for the choice:"]
     lines += [f"{some['runs']}. Best log posterior: {max(whole['log_posterior']):.1f} and {max(some['log_posterior']):.1f}.", ""]
     lines += ["Why, and in brackets the share of the starts from which a parameter is chosen:", ""]

@@ -113,9 +113,11 @@ class Misfit:
         Returns
         -------
         numpy.ndarray
-            Products of the derivatives with each other, mean over observations and streams, shape (n, d, d).
+            Products of the derivatives with each other, mean over observations and streams, shape (n, d, d); scaled down where all is
+            much larger than elsewhere.
         dict of str to numpy.ndarray
-            By stream, root mean square over observations and places of the change by a prior sd, in sd of the observations, shape (d,).
+            By stream, change by a prior sd, in sd of the observations: root mean square over observations and places, so weighted, shape
+            (d,).
         """
         grams, sizes = [], []
         for z in places:
@@ -125,4 +127,8 @@ class Misfit:
             parts = {n: s.T @ s / len(s) for n, s in scaled.items()}
             grams.append(np.mean(list(parts.values()), axis=0))
             sizes.append({n: np.diag(p) for n, p in parts.items()})
-        return np.stack(grams), {n: np.sqrt(np.mean([s[n] for s in sizes], axis=0)) for n in self.spread}
+        # A place at which all runs away counts no more than others.
+        whole = np.einsum("nii->n", np.stack(grams))
+        weights = np.minimum(1.0, np.median(whole) / np.maximum(whole, 1e-300))
+        effects = {n: np.sqrt(np.average([s[n] for s in sizes], axis=0, weights=weights)) for n in self.spread}
+        return np.stack(grams) * weights[:, None, None], effects

@@ -166,6 +166,7 @@ def _profile(r: xr.Dataset, axes: Any, number: int) -> None:
     axes.axhline(r.attrs["threshold"], color=RED, ls=":", lw=1)
     axes.set(xlabel=_pretty(r.attrs["parameter"]) + ("" if "value" in r else ", coordinate"), ylabel="nats below the best fit")
     axes.set_ylim(bottom=0)
+    axes.locator_params(axis="x", nbins=4)
 
 
 def _heat_map(r: xr.Dataset, variable: str, axes: Any, number: int) -> Any:

@@ -229,8 +229,7 @@ def _compiled(
     flat, found = flat_outputs(model, graphs)
     z = cube.coordinates
     (whole,) = clone_replace([pt.concatenate([v.ravel() for v in found])], {flat: cube.position}, rebuild_strict=False)
-    compile_ = _once(lambda i, o: pytensor.function(i, o, mode=COMPILED, on_unused_input="ignore"))
-    notes = [*cube.notes]
+    compile_, notes = _once(lambda i, o: pytensor.function(i, o, mode=COMPILED, on_unused_input="ignore")), [*cube.notes]
     if model.potentials:
         notes.append(f"potentials are left out: {', '.join(v.name for v in model.potentials)}")
     position = compile_("position", lambda: ([z], cube.position))

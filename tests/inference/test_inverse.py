@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
 import pytest
 from lsm_bayes.models import get
 
@@ -66,6 +67,19 @@ def test_tangent_of_means_of_weeks() -> None:
     difference = (problem.predict(x + step * v) - problem.predict(x - step * v)) / (2 * step)
     assert np.allclose(problem.tangent(x, v), difference, rtol=1e-6, atol=1e-6 * np.abs(difference).max())
     assert problem.streams == {"nee": slice(0, problem.observed.size)}
+
+
+def test_tangent_of_sums_of_sums() -> None:
+    with pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1.0, shape=4)
+        mean = pt.cumsum(x * pt.cumsum(x))
+        pm.Normal("y", mean, 0.5, observed=np.zeros(4))
+        pm.Normal("u", pt.cumsum(mean)[-1], 2.0, observed=0.0)
+    problem = InverseProblem(model)
+    x = np.array([0.3, -1.0, 2.0, 0.5])
+    lower = np.tril(np.ones((4, 4)))
+    slopes = lower @ (np.diag(lower @ x) + np.diag(x) @ lower)
+    assert np.allclose(problem.jacobian(x), np.vstack([slopes / 0.5, slopes.sum(axis=0) / 2.0]), rtol=1e-12)
 
 
 def test_calibration_with_memory_of_errors() -> None:

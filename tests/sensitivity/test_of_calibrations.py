@@ -210,6 +210,14 @@ def test_misfit_is_that_of_the_streams(model: pm.Model) -> None:
     drawn = np.random.default_rng(0).standard_normal((40, 6))
     sizes = [np.sum(misfit(row) ** 2) for row in drawn]
     assert np.array_equal(starts[1], drawn[np.argmin(sizes)])
+    places = np.stack([np.zeros(6), 0.1 * np.ones(6), [3.0, -3, 3, 3, 3, 3]])
+    grams, _ = misfit.effects(places)
+    size = np.einsum("nii->n", np.stack([misfit.effects(p[None])[0][0] for p in places]))
+    assert np.allclose(np.einsum("nii->n", grams), np.minimum(size, np.median(size)))
+    alone, step = misfit.effects(places[:1])[1]["nee"], 1e-4 * np.eye(6)[0]
+    nee = misfit.response.table["stream"].to_numpy() == "nee"
+    change = (misfit.response(step[None])[0] - misfit.response(-step[None])[0])[nee] / 2e-4 / misfit.spread["nee"]
+    assert alone[0] == pytest.approx(np.sqrt(np.mean(change**2)), rel=1e-5)
 
 
 def test_the_choice_says_why(model: pm.Model) -> None:
