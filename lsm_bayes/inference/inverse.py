@@ -155,9 +155,10 @@ class InverseProblem(LogDensity):
     @cached_property
     def _tangent(self) -> Callable[[Vector, Vector], list[Vector]]:
         direction = pt.tensor("direction", dtype="float64", shape=(self.dimension,))
-        # PyTensor's cumulative sum, in the means of periods, has no pushforward.
-        sums = [v for v in ancestors(self._means) if v.owner is not None and type(v.owner.op) is CumOp and v.owner.op.mode == "add"]
-        means = graph_replace(self._means, {v: _RunningSum(v.owner.op.axis)(v.owner.inputs[0]) for v in sums}, strict=False)
+        # PyTensor's cumulative sum, in the means of periods, has no pushforward. One at a time: a sum within a sum is replaced with it.
+        means = self._means
+        while sums := [v for v in ancestors(means) if v.owner is not None and type(v.owner.op) is CumOp and v.owner.op.mode == "add"]:
+            means = graph_replace(means, {sums[0]: _RunningSum(sums[0].owner.op.axis)(sums[0].owner.inputs[0])}, strict=False)
         moved = pushforward(means, [self._position], [direction], use_op_pushforward=True)
         return pytensor.function([self._position, direction], moved, mode=COMPILED, on_unused_input="ignore")
 
