@@ -114,7 +114,7 @@ def build(
     withheld_years : int
         Calendar years at the end that are not fitted.
     pooling : mapping of str to Pooling, optional
-        In place of `POOLED`, by parameter.
+        In place of `POOLED`, by parameter; one of `FIXED` is then calibrated.
 
     Returns
     -------
@@ -137,5 +137,5 @@ def build(
         pooling=POOLED | dict(pooling or {}),
         initial=START,
         priors={"leaf_onset_day": onset, "leaf_fall_day": fall},
-        fixed={name: table[name][1] for name in FIXED},
+        fixed={name: table[name][1] for name in FIXED if name not in (pooling or {})},
     )
