@@ -54,10 +54,7 @@ def test_linear_problem_is_exact(linear: InverseProblem, method: str, covariance
     tree = four_d_var(linear, method=method, covariance=covariance, draws=200)
     cost = AssimilationCost(linear)
     mode = tree["modes"]["position"].values[0]
-    if method == "gauss_newton":
-        assert np.abs(mode - mean).max() < 1e-8
-    else:  # L-BFGS stops within a hundredth of a posterior sd
-        assert np.max(np.abs(mode - mean) / np.sqrt(np.diag(expected))) < 0.02
+    assert np.abs(mode - mean).max() < 1e-8
     found = cost.laplace(mean, cost.log_density(mean), cost.sensitivity(mean))
     assert np.abs(found.covariance - expected).max() < 1e-8
     draws = tree["unconstrained"]["position"].values[0]
@@ -115,7 +112,7 @@ def test_both_forms_agree_on_a_land_model(curved: InverseProblem) -> None:
     full = four_d_var(curved, method="lbfgs", start_points=[start], draws=50)
     sd = full["unconstrained"]["position"].values[0].std(axis=0)[curved.active]
     apart = (incremental["modes"]["position"] - full["modes"]["position"]).values[0][curved.active]
-    assert np.max(np.abs(apart) / sd) < 0.05
+    assert np.max(np.abs(apart) / sd) < 1e-3
     assert all(json.loads(t.attrs["converged"]) for t in (incremental, full))
     held = [i for i in range(curved.dimension) if i not in set(curved.active)]
     assert np.array_equal(np.ptp(incremental["unconstrained"]["position"].values[0][:, held], axis=0), np.zeros(len(held)))

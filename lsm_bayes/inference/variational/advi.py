@@ -17,7 +17,7 @@ from .importance import approximate_tree
 FAMILIES = ("mean_field", "full_rank")
 DRIFT = 0.1
 """Standard deviations by which the averages of two successive windows may differ when converged, and factor of the sd itself."""
-START_SD = 0.1
+START_SD = 1.0
 """Where no approximation is given, in unconstrained units."""
 
 
@@ -57,7 +57,7 @@ def advi(
     window : int
         Steps over which is averaged.
     initial : Modes, Laplace, array of shape (D,), or None
-        Where to start: mean and sd of the approximation at the best mode, a position with sd 0.1, or the model's initial point.
+        Where to start: mean and sd of the approximation at the best mode, a position with sd 1, or the model's initial point.
     draws : int
         Number of draws.
     resample : bool

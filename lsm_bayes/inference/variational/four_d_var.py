@@ -1,6 +1,7 @@
 """4D-Var: the most probable parameters, and the posterior that the curvature there gives."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pymc as pm
@@ -19,6 +20,7 @@ from .incremental import Descent, gauss_newton
 
 METHODS = ("gauss_newton", "lbfgs")
 COVARIANCES = ("gauss_newton", "exact")
+LAST_STEPS = 4
 
 
 def four_d_var(
@@ -108,7 +110,7 @@ def four_d_var(
     kind = covariance or {"gauss_newton": "gauss_newton", "lbfgs": "exact"}[method]
 
     def fit(x: Vector) -> Laplace:
-        return laplace_at(cost, x) if kind == "exact" else cost.laplace(x, cost.log_density(x), cost.sensitivity(x))
+        return _settled(cost, laplace_at(cost, x) if kind == "exact" else cost.laplace(x, cost.log_density(x), cost.sensitivity(x)))
 
     parts, membership = group_ends(cost.log_density, fit, np.array([d.position for d in descents]), values)
     table = mode_table(problem, parts, membership, problem.positions(np.array([p.mode for p in parts])))
@@ -132,6 +134,23 @@ def four_d_var(
         modes=table,
         groups={"starts": _starts_table(descents, membership), "information": information(cost, parts)},
     )
+
+
+def _settled(cost: AssimilationCost, part: Laplace) -> Laplace:
+    """Take Newton steps with the curvature that is known, while the gradient shrinks: near the minimum the cost itself no longer tells."""
+    value, gradient = cost(part.mode)
+    length = np.linalg.norm(part.scale.T @ gradient)
+    for _ in range(LAST_STEPS):
+        moved = part.mode + part.scale @ (part.scale.T @ gradient)
+        found, gradient = cost(moved)
+        shorter = np.linalg.norm(part.scale.T @ gradient)
+        if not (np.isfinite(found) and shorter < length):
+            break
+        length = shorter
+        part = replace(
+            part, mode=moved, log_posterior=found, log_evidence=part.log_evidence + found - part.log_posterior, newton_decrement=float(length)
+        )
+    return part
 
 
 def _start_points(
