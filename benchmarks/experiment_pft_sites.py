@@ -1,7 +1,8 @@
-"""DALEC-CDEA at 45 towers of four plant functional types in one hierarchy: gates, cost and skill. Writes benchmarks/pft_sites.md.
+"""Hierarchies of real sites, sampled to the end: gates and cost. Writes benchmarks/pft_sites.md.
 
-Run: make experiments, or python benchmarks/experiment_pft_sites.py [DRAWS]. Needs LSM_BAYES_DATA. A run that was killed goes on where it
-stopped.
+DALEC-CDEA at 45 towers of four plant functional types (`dalec_pft_fluxnet`), and DALEC 1005, carbon and water, at six forests
+(`dalec_water_pft`). Run: make experiments, or python benchmarks/experiment_pft_sites.py [DRAWS [MODEL]]. Needs LSM_BAYES_DATA. A run that
+was killed goes on where it stopped.
 """
 
 import json
@@ -23,6 +24,7 @@ from lsm_bayes.inference import Density, Laplace, Modes, find_modes, sample
 
 HERE = Path(__file__).parent
 RESULTS = Path("results/pft_sites")
+MODELS = {"dalec_pft_fluxnet": "fluxnet2015-daily", "dalec_water_pft": "fluxnet-daily-water"}
 HELD, SPREAD_SD = 0.6, 0.2
 CHAINS, TUNE, STARTS = 4, 300, 2
 
@@ -49,33 +51,29 @@ def with_spreads(density: Density, inside: Density, modes: Modes, spreads: dict[
     return replace(best, mode=mode, scale=scale, log_posterior=density(mode)[0])
 
 
-def main(draws: int) -> None:
-    """Find modes, sample from the best, write the table."""
-    if "LSM_BAYES_DATA" not in os.environ:
-        print("skipped: LSM_BAYES_DATA is not set")
-        return
-    RESULTS.mkdir(parents=True, exist_ok=True)
+def fit(name: str, draws: int) -> dict[str, object]:
+    """Find modes, sample from the best, and say what it took."""
+    folder = RESULTS / name
+    folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    module = get("dalec_pft_fluxnet")
-    data = datasets.load("fluxnet2015-daily", sites=module.suitable_sites(datasets.load("fluxnet2015-daily")))
-    model = module.build(data)
+    model = get(name).build(datasets.load(MODELS[name]))
     density = Density(model)
     # Centred, a hierarchy has no joint mode: climbs go where all members of a type are equal. With the spreads held it has.
     spreads = {v.name: np.full(density.shapes[v.name], HELD) for v in model.free_RVs if v.name.endswith("_spread")}
     inside = Density(pm.do(model, {n: v.astype(model[n].dtype) for n, v in spreads.items()}))
     compiled = time.perf_counter() - began
     print(f"{density.dimension} coordinates, {compiled:.0f} s to compile", flush=True)
-    modes = find_modes(inside, starts=STARTS, seed=1, store=RESULTS / "starts", progress=True)
+    modes = find_modes(inside, starts=STARTS, seed=1, store=folder / "starts", progress=True)
     evidence = sorted((m.log_evidence for m in modes.laplace), reverse=True)
     best = with_spreads(density, inside, modes, spreads)
     searched = time.perf_counter() - began - compiled
     print(f"log evidence {[round(e, 1) for e in evidence]}, {best.repaired} repaired directions, {searched:.0f} s", flush=True)
-    store = RESULTS / "posterior.zarr.zip"
+    store = folder / "posterior.zarr.zip"
     tree = sample(density, draws=draws, tune=TUNE, chains=CHAINS, seed=1, initial=best, metric="laplace", store=store, resume=True)
     rhat, ess = quantities(tree)
     gates, cost = check(tree), json.loads(tree.attrs["cost"])
     print(gates)
-    rows = {
+    return {
         "sites": tree["posterior"].sizes["site"],
         "coordinates": density.dimension,
         "chains x (tuning + draws)": f"{CHAINS} x ({TUNE} + {tree['posterior'].sizes['draw']})",
@@ -92,17 +90,26 @@ def main(draws: int) -> None:
         "divergences": int(tree["sample_stats"]["diverging"].sum()),
         "gates that fail": ", ".join(f"{g.name} ({g.parameter})" for g in gates.failed) or "none",
     }
-    lines = [
-        "# DALEC-CDEA at the forests and grasslands of FLUXNET2015, in one hierarchy",
-        "",
-        "Made by `python benchmarks/experiment_pft_sites.py`; model `dalec_pft_fluxnet`, two cores.",
-        "",
-        "| | |",
-        "|---|---|",
-        *(f"| {k} | {v} |" for k, v in rows.items()),
-    ]
+
+
+def write(done: dict[str, dict[str, object]]) -> None:
+    """Write the page, a column for each model."""
+    lines = ["# Hierarchies of real sites", "", "Made by `python benchmarks/experiment_pft_sites.py` on two cores.", ""]
+    lines += [f"| | {' | '.join(f'`{n}`' for n in done)} |", "|---|" + "---|" * len(done)]
+    lines += [f"| {k} | {' | '.join(str(rows[k]) for rows in done.values())} |" for k in next(iter(done.values()))]
     (HERE / "pft_sites.md").write_text("\n".join(lines) + "\n")
 
 
+def main(draws: int, names: list[str]) -> None:
+    """Fit what is asked for, and write the table of all that is done."""
+    if "LSM_BAYES_DATA" not in os.environ:
+        print("skipped: LSM_BAYES_DATA is not set")
+        return
+    for name in names:
+        rows = fit(name, draws)
+        (RESULTS / name / "rows.json").write_text(json.dumps(rows))
+        write({n: json.loads(path.read_text()) for n in MODELS if (path := RESULTS / n / "rows.json").exists()})
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000, sys.argv[2:] or list(MODELS))

@@ -138,7 +138,7 @@ def four_d_var(
 
 def _settled(cost: AssimilationCost, part: Laplace) -> Laplace:
     """Take Newton steps with the curvature that is known, while the gradient shrinks: near the minimum the cost itself no longer tells."""
-    value, gradient = cost(part.mode)
+    gradient = cost(part.mode)[1]
     length = np.linalg.norm(part.scale.T @ gradient)
     for _ in range(LAST_STEPS):
         moved = part.mode + part.scale @ (part.scale.T @ gradient)
@@ -147,9 +147,8 @@ def _settled(cost: AssimilationCost, part: Laplace) -> Laplace:
         if not (np.isfinite(found) and shorter < length):
             break
         length = shorter
-        part = replace(
-            part, mode=moved, log_posterior=found, log_evidence=part.log_evidence + found - part.log_posterior, newton_decrement=float(length)
-        )
+        evidence = part.log_evidence + found - part.log_posterior
+        part = replace(part, mode=moved, log_posterior=found, log_evidence=evidence, newton_decrement=float(length))
     return part
 
 

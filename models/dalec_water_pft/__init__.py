@@ -1,0 +1,1 @@
+"""DALEC 1005 at several forests, carbon and water, parameters by plant functional type and by site."""
