@@ -2,7 +2,9 @@
 
 Gaussian: regressions with 5 and 10 coefficients, whose evidence is known, by bridge sampling and by SMC. Twins: weekly NEE and leaf area
 made by one of three process models with forcing of FI-Hyy 2006-2008 (CH-Dav 2013-2015 without LSM_BAYES_DATA), each fitted by all three;
-weights of the right one by evidence, and by stacking and pseudo-BMA+ of half-years left out. One file for each fit; a killed run goes on.
+weights of the right one by evidence, and by stacking and pseudo-BMA+ of half-years left out. SIPNET also reads humidity, wind (2 m s-1)
+and soil temperature (a running mean of that of the air), and what it has beyond 23 parameters and pools stays at its defaults for Niwot
+Ridge. One file for each fit; a killed run goes on.
 Run: python benchmarks/experiment_evidence.py [FOLDER].
 """
 
@@ -16,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pymc as pm
 import xarray as xr
+from lsm_bayes.models.sipnet_niwot import model as sipnet_niwot
 
 from lsm_bayes import datasets, land
 from lsm_bayes.calibration import Stream, build_model
@@ -29,9 +32,11 @@ from lsm_bayes.simulation import simulate
 from lsm_bayes.vocabulary import QUANTITIES
 
 HERE = Path(__file__).parent
-CANDIDATES = ("dalec_cdea", "dalec_evergreen", "vsem")
-TRUTHS = (("dalec_cdea", 0), ("dalec_cdea", 1), ("vsem", 2), ("dalec_evergreen", 3))
+CANDIDATES = ("dalec_cdea", "sipnet_smooth", "vsem")
+TRUTHS = (("dalec_cdea", 0), ("sipnet_smooth", 1), ("vsem", 2), ("dalec_cdea", 3))
+SIPNET_FREE = (*sipnet_niwot.FREE, "leaf_turnover", "leaf_mass_area", "foliage_carbon", "soil_carbon", "soil_water_storage")
 DATA_SETS = 3
+MOL_PER_MJ = 4.57  # of photons, in sunlight
 UNCERTAINTY = {"nee": 0.8, "lai": 0.3}  # sd of one day; independent
 ERROR = ErrorModel(structural=Scale(0.5), envelope=0.0, correlation=None, discrepancy=None)
 STREAMS = [Stream("nee", "week", ERROR), Stream("lai", "day", ERROR)]
@@ -79,8 +84,33 @@ def base() -> xr.Dataset:
     else:
         data = datasets.load("ch-dav").sel(time=slice("2013", "2015"))
         seen = np.broadcast_to(np.arange(data.sizes["time"]) % 10 == 0, data["nee"].shape)
-    # Half of the shortwave radiation is photosynthetically active.
-    return data.assign(par_down=(0.5 * data["shortwave_down"]).assign_attrs(QUANTITIES["par_down"].attrs()), seen=(data["nee"].dims, seen))
+    air = 0.5 * (data["air_temperature_min"] + data["air_temperature_max"])
+    soil = air.rolling(time=20, min_periods=1).mean()
+    deficit = data["vapour_pressure_deficit"]
+    moist = np.maximum(saturation(air) - deficit, 0.3)
+    light = 0.5 * data["shortwave_down"]  # half of the shortwave radiation is photosynthetically active
+    made = {
+        "par_down": light,
+        "photosynthetically_active_radiation": MOL_PER_MJ * light,
+        "air_temperature": air,
+        "soil_temperature": soil,
+        "vapour_pressure": moist,
+        "soil_vapour_pressure_deficit": np.maximum(saturation(soil) - moist, 0.01),
+        "wind_speed": xr.full_like(air, 2.0),
+        "irrigation": xr.zeros_like(air),
+    }
+    return data.assign({n: v.assign_attrs(QUANTITIES[n].attrs()) for n, v in made.items()} | {"seen": (data["nee"].dims, seen)})
+
+
+def saturation(temperature: xr.DataArray) -> xr.DataArray:
+    """Saturation vapour pressure, hPa (Allen et al. 1998, FAO 56, equation 11)."""
+    return 6.108 * np.exp(17.27 * temperature / (temperature + 237.3))
+
+
+def kept(name: str) -> dict[str, float]:
+    """Return what is not calibrated of a process model."""
+    model = land.get(name)
+    return {n: v for n, (_, v) in model.calibrated.items() if name == "sipnet_smooth" and n not in SIPNET_FREE}
 
 
 def twin(name: str, seed: int) -> xr.Dataset:
@@ -90,6 +120,9 @@ def twin(name: str, seed: int) -> xr.Dataset:
     for _ in range(2000):
         truth = {}
         for n, (declared, default) in model.calibrated.items():
+            if n in kept(name):
+                truth[n] = default
+                continue
             low, high = declared.bounds
             moved = default + 10 * rng.normal() if declared.period is not None else default * np.exp(0.25 * rng.normal())
             truth[n] = default if declared.fixed else float(np.clip(moved, low + 0.02 * (high - low), high - 0.02 * (high - low)))
@@ -115,7 +148,7 @@ def calibration(name: str, data: xr.Dataset) -> pm.Model:
     dates = [n for n in ("leaf_onset_day", "leaf_fall_day") if n in model.parameter_table]
     days = observed_turning_days(data.isel(site=0)) if dates else ()
     priors = {n: date_prior(day, 20.0, model.parameter_table[n][0]) for n, day in zip(dates, days, strict=True)}
-    return build_model(model, data, STREAMS, priors=priors)
+    return build_model(model, data, STREAMS, priors=priors, fixed=kept(name))
 
 
 def fit(name: str, data: xr.Dataset, seed: int, path: Path) -> xr.DataTree:
