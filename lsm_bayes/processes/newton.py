@@ -1,0 +1,62 @@
+"""Equations that a step solves for one unknown: Newton's method with the gradient of the implicit function theorem.
+
+A fixed number of iterations finds the value; gradients do not pass through them. One step more, from the value that was found, has the
+derivative ``-(dr/dy)^-1 dr/dtheta`` with respect to everything that the residual holds, which is that of the solution
+(Christianson 1994, doi 10.1080/10556789408805572).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytensor.tensor as pt
+from pytensor.gradient import disconnected_grad
+
+
+def solve(residual: Callable[[Any], Any], start: Any, iterations: int, low: Any | None = None, high: Any | None = None) -> Any:
+    """Solve an equation for one unknown.
+
+    Parameters
+    ----------
+    residual : callable
+        ``residual(y) -> r``, an element-wise expression that is zero at the solution, with a derivative there that is not.
+    start : tensor
+        First guess; it has no effect on the gradient.
+    iterations : int
+        Newton steps before the one that has a gradient. There is no test of convergence: choose as many as the worst case needs, and test
+        the residual.
+    low, high : tensor, optional
+        Bracket of the solution. A step that would leave it goes half of the way to the bound.
+
+    Returns
+    -------
+    tensor
+        The solution. NaN where the residual is.
+
+    Raises
+    ------
+    ValueError
+        If no iteration is asked for.
+    """
+    if iterations < 1:
+        raise ValueError(f"got iterations={iterations}; give 1 or more")
+    y = pt.as_tensor(start, dtype="float64")
+    y = y + pt.zeros_like(pt.as_tensor(residual(y)))  # of the shape of the solution: slopes would be added up otherwise
+    for _ in range(iterations):
+        r, slope = _with_slope(residual, y)
+        y = _inside(y - r / slope, y, low, high)
+    y = disconnected_grad(y)
+    r, slope = _with_slope(residual, y)
+    return y - r / disconnected_grad(slope)
+
+
+def _with_slope(residual: Callable[[Any], Any], y: Any) -> tuple[Any, Any]:
+    value = pt.as_tensor(residual(y))
+    return value, pt.grad(pt.sum(value), y)
+
+
+def _inside(moved: Any, y: Any, low: Any | None, high: Any | None) -> Any:
+    if low is not None:
+        moved = pt.switch(moved <= low, 0.5 * (y + low), moved)
+    if high is not None:
+        moved = pt.switch(moved >= high, 0.5 * (y + high), moved)
+    return moved
