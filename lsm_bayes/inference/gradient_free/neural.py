@@ -45,7 +45,7 @@ def sample_neural_posterior(
     seed : int
         Seed; PyTorch's too, whose state is put back.
     progress : bool
-        Show progress of the simulations.
+        Show progress of the simulations, the training and the draws.
 
     Returns
     -------
@@ -68,10 +68,10 @@ def sample_neural_posterior(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         # Positions are unconstrained, so that no draw of the flow can leave the prior and no density of it is needed.
-        learning = inference.NPE()
+        learning = inference.NPE(show_progress_bars=progress)
         learning.append_simulations(_tensor(torch, positions[good]), _tensor(torch, found[good])).train()
         posterior = learning.build_posterior()
-        drawn = posterior.sample((draws,), x=_tensor(torch, observed))
+        drawn = posterior.sample((draws,), x=_tensor(torch, observed), show_progress_bars=progress)
     rows = np.asarray(drawn.detach().cpu().numpy(), dtype="float64")
     cost = {"forward_runs": simulations, "failed_simulations": int((~good).sum()), "seconds": time.perf_counter() - began}
     return build_tree(space, rows[None], {}, method="neural posterior", seed=seed, cost=cost)

@@ -81,3 +81,13 @@ def test_errors_say_what_to_do() -> None:
 def test_neural_estimation_says_what_to_install() -> None:
     with pytest.raises(ImportError, match="needs the package sbi .* pip install sbi; or take sample_abc"):
         sample_neural_posterior(prior(), simulator, OBSERVED)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("sbi") is None, reason="the package sbi is not installed (pip install sbi)")
+@pytest.mark.filterwarnings("ignore")  # those of sbi and PyTorch are not ours
+def test_neural_estimation_has_about_the_exact_posterior() -> None:
+    tree = sample_neural_posterior(prior(), simulator, OBSERVED, simulations=2000, draws=2000, seed=1)
+    x = tree["posterior"]["x"].values
+    assert x.shape == (1, 2000) and np.allclose(tree["posterior"]["twice"], 2 * x)
+    assert abs(x.mean() - EXACT_MEAN) < 0.2 * EXACT_SD and abs(x.std() / EXACT_SD - 1) < 0.2
+    assert json.loads(tree.attrs["cost"])["forward_runs"] == 2000
