@@ -5,6 +5,7 @@ from lsm_bayes.datasets.checks import validate
 from lsm_bayes.datasets.daily import Completeness, to_daily
 from lsm_bayes.datasets.fluxnet import read_fluxnet
 from lsm_bayes.datasets.marks import dropped_days
+from lsm_bayes.datasets.preparation import solar_hour, with_longwave, with_snowfall
 from lsm_bayes.datasets.registry import available, load
 from lsm_bayes.datasets.sources import NotAvailableError
 from lsm_bayes.datasets.substeps import with_substeps
@@ -19,7 +20,10 @@ __all__ = [
     "load",
     "read_alma",
     "read_fluxnet",
+    "solar_hour",
     "to_daily",
     "validate",
+    "with_longwave",
+    "with_snowfall",
     "with_substeps",
 ]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from lsm_bayes.datasets import ch_dav, forest_growth, sipnet_clim, tower_moments, tower_sets
+from lsm_bayes.datasets import callmip_towers, ch_dav, forest_growth, sipnet_clim, tower_moments, tower_sets
 from lsm_bayes.datasets.sources import Source
 from lsm_bayes.vocabulary import unknown
 
@@ -51,6 +51,12 @@ _RECORDS = {
             "167 FLUXNET2015 sites 1994-2014, daily carbon fluxes, no precipitation",
             tower_sets.DAILY,
             tower_sets.fluxnet2015_daily,
+        ),
+        Record(
+            "callmip-towers",
+            "3 forests 1996-2014, complete daily drivers with longwave and wind, NEE, latent and sensible heat (CalLMIP phase 1b)",
+            callmip_towers.FLUXES,
+            callmip_towers.load,
         ),
         Record(
             "forest-growth",

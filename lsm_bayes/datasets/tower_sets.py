@@ -46,7 +46,7 @@ def fluxnet_daily_water(sites: Iterable[str] | str | None = None) -> xr.Dataset:
     xarray.Dataset
         Dims ``(site, time)``.
     """
-    raw = choose_sites(_open(WATER), sites, "data set 'fluxnet-daily-water'")
+    raw = choose_sites(opened(WATER), sites, "data set 'fluxnet-daily-water'")
     names = {
         "air_temperature_min": "TA_F_MIN",
         "air_temperature_max": "TA_F_MAX",
@@ -61,7 +61,7 @@ def fluxnet_daily_water(sites: Iterable[str] | str | None = None) -> xr.Dataset:
         "lai": "LAI",
         "evapotranspiration": "ET",
     }
-    data = _convert(raw, names)
+    data = converted(raw, names)
     for name in ("nee", "gpp", "reco", "lai", "evapotranspiration"):
         source = {
             "long_name": f"uncertainty of {name}",
@@ -90,7 +90,21 @@ def fluxnet_daily_water(sites: Iterable[str] | str | None = None) -> xr.Dataset:
     return data
 
 
-def _convert(raw: xr.Dataset, names: dict[str, str]) -> xr.Dataset:
+def converted(raw: xr.Dataset, names: dict[str, str]) -> xr.Dataset:
+    """Bring variables of a file to the data convention.
+
+    Parameters
+    ----------
+    raw : xarray.Dataset
+        With coordinates ``lat`` and ``IGBP``, and units in attributes.
+    names : dict of str to str
+        Name of the vocabulary, and name in the file.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``(site, time)``.
+    """
     number = raw.sizes["site"]
     coords = {
         "site": raw["site"].values.astype(str),
@@ -118,7 +132,24 @@ def _values(array: xr.DataArray, name: str) -> np.ndarray:
     return convert(array.transpose("site", "time").values.astype(float), array.attrs["units"], QUANTITIES[name].unit)
 
 
-def _open(source: LocalFile) -> xr.Dataset:
+def opened(source: LocalFile) -> xr.Dataset:
+    """Read a file of the local data folder.
+
+    Parameters
+    ----------
+    source : LocalFile
+        The file.
+
+    Returns
+    -------
+    xarray.Dataset
+        Its content, in memory.
+
+    Raises
+    ------
+    NotAvailableError
+        When it is not there or cannot be read.
+    """
     path = source.fetch()
     try:
         return xr.load_dataset(path)
@@ -142,7 +173,7 @@ def fluxnet2015_daily(sites: Iterable[str] | str | None = None) -> xr.Dataset:
     xarray.Dataset
         Dims ``(site, time)``; the coordinate ``remark`` warns about single sites.
     """
-    raw = choose_sites(_open(DAILY), sites, "data set 'fluxnet2015-daily'")
+    raw = choose_sites(opened(DAILY), sites, "data set 'fluxnet2015-daily'")
     names = {
         "air_temperature": "TA_F",
         "air_temperature_min": "TA_F_MIN",
@@ -153,7 +184,7 @@ def fluxnet2015_daily(sites: Iterable[str] | str | None = None) -> xr.Dataset:
         "gpp": "GPP_NT_VUT_REF",
         "reco": "RECO_NT_VUT_REF",
     }
-    data = _convert(raw, names)
+    data = converted(raw, names)
     daytime = raw["GPP_DT_VUT_REF"]
     data["gpp_daytime_partitioned"] = (
         ("site", "time"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from lsm_bayes.datasets import NotAvailableError, dropped_days, from_xarray, load, uncertainty, validate
+from lsm_bayes.datasets import NotAvailableError, dropped_days, from_xarray, load, uncertainty, validate, with_longwave
 from lsm_bayes.datasets.sources import LocalFile
 from lsm_bayes.vocabulary import QUANTITIES
 
@@ -83,6 +83,22 @@ def test_fluxnet_daily_water():
     assert one.sizes["time"] == 3287
     validate(one, [*DALEC_FORCING, "vapour_pressure_deficit", "precipitation"], ["nee", "gpp", "reco", "lai"])
     assert int(one["lai"].notnull().sum()) == 9 * 36
+
+
+@needs_data
+def test_callmip_towers_have_complete_drivers_and_three_fluxes():
+    data = load("callmip-towers")
+    _check_convention(data)
+    drivers = [*DALEC_FORCING, "longwave_down", "wind_speed", "air_pressure", "precipitation", "vapour_pressure_deficit"]
+    validate(data.sel(site=["FI-Hyy"]), drivers, ["nee", "latent_heat", "sensible_heat"])
+    counts = {n: data[n].notnull().sum("time").values.tolist() for n in ("nee", "latent_heat", "sensible_heat")}
+    assert counts == {"nee": [91, 1296, 1006], "latent_heat": [2846, 1763, 2205], "sensible_heat": [3683, 1823, 1461]}
+    assert data["utc_offset"].values.tolist() == [1.0, 2.0, 1.0]
+    rebuilt = with_longwave(data.assign(longwave_down=data["longwave_down"].where(data["time"].dt.year % 2 == 0)))
+    assert rebuilt["longwave_down"].attrs["reconstruction_rmse"] < 20
+    odd = data["time"].dt.year % 2 == 1
+    error = (rebuilt["longwave_down"] - data["longwave_down"]).where(odd)
+    assert float(np.sqrt((error**2).mean())) < 20 and abs(float(error.mean())) < 6
 
 
 @needs_data
