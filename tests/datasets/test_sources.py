@@ -127,7 +127,8 @@ def test_local_file_errors(tmp_path, monkeypatch):
 
 def test_registry(monkeypatch):
     table = available()
-    assert list(table.index) == ["ch-dav", "fluxnet-daily-water", "fluxnet2015-daily", "forest-growth", "sipnet-niwot", "tower-moments"]
+    local = ["fluxnet-daily-water", "fluxnet2015-daily", "callmip-towers", "forest-growth", "sipnet-niwot", "tower-moments"]
+    assert list(table.index) == ["ch-dav", *local]
     assert "pip" in table.loc["ch-dav", "source"]
     with pytest.raises(KeyError, match="unknown data set 'ch-dave'. Did you mean 'ch-dav'"):
         load("ch-dave")
