@@ -9,7 +9,7 @@ import hashlib
 import os
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +52,16 @@ class SplitStep:
     """A step split into what leaves the time loop and what stays.
 
     ``prepare`` maps the forcing to the columns that the loop reads, ``constants`` maps the parameters to the numbers that it
-    reads, ``body`` maps (state, column, constant[, outer]) to the next states followed by the outputs.
+    reads, ``body`` maps (state, column, constant[, outer]) to the next states followed by the outputs. Of a fast step, ``held`` maps
+    the forcing that a whole loop has in common to numbers: the first ``n_held`` join the parameters, the others the forcing.
     """
 
     prepare: Graph
     constants: Graph
     body: Graph
     n_state: int
+    held: Graph = field(default_factory=lambda: Graph({"held": []}, []))
+    n_held: int = 0
 
 
 def _symbols(prefix: str, names: Sequence[str]) -> list[Variable]:
@@ -164,7 +167,8 @@ def split(graph: Graph, outputs: Sequence[int], n_state: int) -> SplitStep:
     Parameters
     ----------
     graph : Graph
-        With roles ``state``, ``forcing``, ``parameter`` and optionally others, which stay in the body.
+        With roles ``state``, ``forcing``, ``parameter``, optionally ``held``, forcing that does not change within the loop, and others,
+        which stay in the body.
     outputs : sequence of int
         Which outputs are wanted, next states included.
     n_state : int
@@ -173,47 +177,54 @@ def split(graph: Graph, outputs: Sequence[int], n_state: int) -> SplitStep:
     Returns
     -------
     SplitStep
-        The parts.
+        The parts. What depends on parameters and held forcing is not in the loop either.
     """
     # Views stay: disconnected_grad is one, and it has to stop gradients, which are taken of the parts.
     inputs, wanted = _rewritten(graph.flat, [graph.outputs[i] for i in outputs], keep_views=True)
     renamed = dict(zip((id(v) for v in graph.flat), inputs, strict=True))
     roles = {role: [renamed[id(v)] for v in variables] for role, variables in graph.inputs.items()}
     kind: dict[Variable, str] = {v: role for role, variables in roles.items() for v in variables}
-    frontier: dict[str, dict[Variable, None]] = {"forcing": {}, "parameter": {}}
+    frontier: dict[str, dict[Variable, None]] = {"forcing": {}, "parameter": {}, "held": {}, "held_forcing": {}}
 
-    def note(variable: Variable) -> None:
-        if not isinstance(variable, Constant) and kind[variable] in frontier:
-            frontier[kind[variable]].setdefault(variable)
+    def note(variable: Variable, user: str) -> None:
+        if isinstance(variable, Constant):
+            return
+        of = kind[variable]
+        if of == "held" and user != "held":
+            frontier["held_forcing" if user == "forcing" else "held"].setdefault(variable)
+        if user == "mixed" and of in ("forcing", "parameter", "held"):
+            frontier["forcing" if of == "forcing" else "parameter"].setdefault(variable)
 
     for node in toposort(wanted):
         kinds = {kind[v] for v in node.inputs if not isinstance(v, Constant)}
-        here = next(iter(kinds)) if len(kinds) == 1 else ("mixed" if kinds else "parameter")
-        here = here if here in frontier else "mixed"
+        varying = kinds - {"held"}
+        here = next(iter(varying)) if len(varying) == 1 else ("mixed" if varying else "held" if kinds else "parameter")
+        here = here if here in ("forcing", "parameter", "held") else "mixed"
         for v in node.outputs:
             kind[v] = here
-        if here == "mixed":
-            for v in node.inputs:
-                note(v)
+        for v in node.inputs:
+            note(v, here)
     for v in wanted:
-        note(v)
+        note(v, "mixed")
     columns, numbers = list(frontier["forcing"]), list(frontier["parameter"])
-    new_columns = [pt.dscalar(f"g{i}") for i in range(len(columns))]
-    new_numbers = [pt.dscalar(f"q{i}") for i in range(len(numbers))]
-    replace = dict(
-        zip(
-            [*columns, *numbers],
-            [pt.cast(v, o.dtype) for v, o in zip([*new_columns, *new_numbers], [*columns, *numbers], strict=True)],
-            strict=True,
-        )
-    )
-    body = clone_replace(wanted, replace=replace)
-    others = {role: v for role, v in roles.items() if role not in ("state", "forcing", "parameter")}
+
+    def new(prefix: str, found: Sequence[Variable]) -> tuple[list[Variable], dict[Variable, Variable]]:
+        made = [pt.dscalar(f"{prefix}{i}") for i in range(len(found))]
+        return made, {o: pt.cast(v, o.dtype) for v, o in zip(made, found, strict=True)}
+
+    new_columns, as_columns = new("g", columns)
+    new_numbers, as_numbers = new("q", numbers)
+    held, as_held = new("h", list(frontier["held"]))
+    held_forcing, as_held_forcing = new("k", list(frontier["held_forcing"]))
+    body = clone_replace(wanted, replace=as_columns | as_numbers)
+    others = {role: v for role, v in roles.items() if role not in ("state", "forcing", "parameter", "held")}
     return SplitStep(
-        Graph({"forcing": roles["forcing"]}, columns),
-        Graph({"parameter": roles["parameter"]}, numbers),
+        Graph({"forcing": [*roles["forcing"], *held_forcing]}, list(clone_replace(columns, replace=as_held_forcing))),
+        Graph({"parameter": [*roles["parameter"], *held]}, list(clone_replace(numbers, replace=as_held))),
         Graph({"state": roles["state"], "column": new_columns, "constant": new_numbers} | others, list(body)),
         n_state,
+        Graph({"held": roles.get("held", [])}, [*frontier["held"], *frontier["held_forcing"]]),
+        len(held),
     )
 
 

@@ -1,8 +1,8 @@
 """Kernels of a process model with a faster step inside each step.
 
 The slow loop stores the states once per slow step; the adjoint runs the fast steps of one slow step again, so memory does not
-grow with the number of fast steps. The fast loops are the recurrences of `lsm_bayes.kernels`, with the slow states among
-their parameters.
+grow with the number of fast steps. The fast loops are the recurrences of `lsm_bayes.kernels`, with the slow states and what follows
+from the slow forcing among their parameters: work that does not depend on the fast forcing is done once for each slow step.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
+from pytensor.graph.replace import clone_replace
 
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.graphs import Graph, SplitStep, cotangents, listing, split, tangents, trace
@@ -70,15 +71,31 @@ class NestedProgram:
         n_x, n_z = len(self.model.state._fields), len(self._nested.state._fields)  # type: ignore[attr-defined]
         names = self.model.fluxes._fields  # type: ignore[attr-defined]
         wanted = [*range(n_x + n_z), *(n_x + n_z + names.index(f) for f in self.fluxes)]
+        of_both = self.model.forcing._fields  # type: ignore[attr-defined]
+        symbols_by_name = dict(zip(self._nested.forcing._fields, fast.inputs["forcing"], strict=True))
         merged = Graph(
             {
                 "state": fast.inputs["state"],
-                "forcing": fast.inputs["forcing"],
+                "forcing": [v for n, v in symbols_by_name.items() if n not in of_both],
                 "parameter": [*fast.inputs["parameter"], *fast.inputs["outer"]],
+                "held": [v for n, v in symbols_by_name.items() if n in of_both],
             },
             fast.outputs,
         )
         return split(slow, wanted, n_x + n_z), split(merged, range(len(fast.outputs)), n_z)
+
+    @cached_property
+    def _held(self) -> tuple[Graph, Graph]:
+        """From the slow forcing: columns of the slow step with what joins the parameters of the fast step; what joins its forcing."""
+        slow, fast = self.split_steps
+        inputs = slow.prepare.inputs["forcing"]
+        known = dict(zip(self.forcing_names[0], inputs, strict=True))
+        known |= {n: pt.constant(v, dtype="float64") for n, v in self.folded}
+        names = [n for n in self._nested.forcing._fields if n in known]
+        replace = dict(zip(fast.held.inputs["held"], (known[n] for n in names), strict=True))
+        found = list(clone_replace(fast.held.outputs, replace=replace))
+        joined = [*slow.prepare.outputs, *found[: fast.n_held]]
+        return Graph({"forcing": inputs}, joined), Graph({"forcing": inputs}, found[fast.n_held :])
 
     @property
     def meaning(self) -> list[tuple[list[Variable], list[Variable]]]:
@@ -110,19 +127,24 @@ class NestedProgram:
         tuple of array or tensor
             (n_column, time, members or 1) each.
         """
-        slow, fast = self.split_steps
+        _, fast = self.split_steps
         slow_names, fast_names = self.forcing_names
-        known = {n: forcing[n] for n in fast_names} | dict(self.folded) | {n: _held(forcing[n], self.steps) for n in slow_names}
-        return evaluate_columns(slow.prepare, [forcing[n] for n in slow_names]), evaluate_columns(
-            fast.prepare, [known[n] for n in self._nested.forcing._fields]
-        )
+        joined, shared = self._held
+        given = [forcing[n] for n in slow_names]
+        held: list[Any] = []
+        if shared.outputs:
+            by_member = any(np.ndim(v) == 2 for v in given)
+            held = [_repeated(v.T if by_member else v[:, 0], self.steps) for v in evaluate_columns(shared, given)]
+        own = [*(forcing[n] for n in fast_names), *held]
+        prepare = fast.prepare
+        if not own:  # it carries the number of times
+            prepare, own = replace(prepare, inputs={"forcing": symbols("t", 1)}), [_repeated(given[0], self.steps)]
+        return evaluate_columns(joined, given), evaluate_columns(prepare, own)
 
 
-def _held(values: Any, steps: int) -> Any:
-    """Repeat the forcing of each slow step for its fast steps; a constant stays one."""
-    if isinstance(values, Variable):
-        return pt.repeat(values, steps, axis=values.ndim - 1) if values.ndim else values
-    return np.repeat(values, steps, axis=-1) if np.ndim(values) else values
+def _repeated(values: Any, steps: int) -> Any:
+    """Repeat what each slow step has for its fast steps."""
+    return pt.repeat(values, steps, axis=values.ndim - 1) if isinstance(values, Variable) else np.repeat(values, steps, axis=-1)
 
 
 @cache
@@ -158,6 +180,8 @@ class _Parts:
         self.n_z = self.fast.n_state
         self.n_p = len(program.model.parameters._fields)  # type: ignore[attr-defined]
         self.n_f = len(self.fast.body.outputs) - self.n_z
+        self.n_g, self.n_h = len(self.slow.prepare.outputs), self.fast.n_held
+        self.n_all_p = self.n_p + self.n_x + self.n_h  # parameters of the fast step
         names = program._nested.fluxes._fields
         self.chosen = [names.index(f) for f in program.fast_fluxes]
         self.chunk = min(CHUNK, program.steps)
@@ -172,7 +196,7 @@ class _Parts:
         code = listing(graph)
         self.source.function(name, [n for names in code.inputs.values() for n in names], code.instructions, code.outputs)
 
-    def inner_text(self, t: str, doubled: bool = False) -> list[str]:
+    def inner_text(self, t: str, doubled: bool = False, column_dot: bool = False) -> list[str]:
         """Lines that set the parameters, state and forcing of the fast loop of one slow step."""
         lines = [
             "            for i in range(z.shape[0]):",
@@ -184,7 +208,14 @@ class _Parts:
             )
         lines += [f"            for i in range({self.n_x}):", f"                p[{self.n_p} + i, 0] = states[i, {t}, b]"]
         if doubled:
-            lines.append(f"                p[{2 * self.n_p + self.n_x} + i, 0] = dots[i, {t}, b]")
+            lines.append(f"                p[{self.n_all_p + self.n_p} + i, 0] = dots[i, {t}, b]")
+        lines += [
+            f"            for i in range({self.n_h}):",
+            f"                p[{self.n_p + self.n_x} + i, 0] = column[{self.n_g} + i, {t}, b_slow]",
+        ]
+        if doubled:
+            dot = f"column_dot[{self.n_g} + i, {t}, b_slow]" if column_dot else "0.0"
+            lines.append(f"                p[{self.n_all_p + self.n_p + self.n_x} + i, 0] = {dot}")
         steps = self.program.steps
         return [*lines, f"            forcing = fast_column[:, {t} * {steps}:({t} + 1) * {steps}, b_fast:b_fast + 1]"]
 
@@ -224,14 +255,14 @@ def forward(program: NestedProgram) -> Kernel:
     s.include("fast_loop", scalar_kernel(Recurrence("fast", c.fast.constants, body, len(c.chosen), keep=0), c.chunk))
     c.function("slow_constants", c.slow.constants)
     c.function("slow_step", c.slow.body)
-    n_q, n_g, n_y = len(c.slow.constants.outputs), len(c.slow.prepare.outputs), len(program.fluxes)
+    n_q, n_g, n_y = len(c.slow.constants.outputs), c.n_g, len(program.fluxes)
     s.add(*_head(["parameter", "initial", "column", "fast_column"], "trajectory"))
     s.add(
         f"    states = np.empty(({n_all}, n + 1, members))",
         f"    fluxes = np.empty(({n_y}, n, members))",
         f"    fast = np.empty(({len(c.chosen)}, n * {steps}, members))",
     )
-    s.add(f"    p = np.empty(({c.n_p + c.n_x}, 1))", f"    z = np.empty(({c.n_z}, 1))", *_MEMBER)
+    s.add(f"    p = np.empty(({c.n_all_p}, 1))", f"    z = np.empty(({c.n_z}, 1))", *_MEMBER)
     s.add("        states[:, 0, b] = initial[:, b]", f"        p[:{c.n_p}, 0] = parameter[:, b]")
     q = _listed("q{}", n_q)
     if n_q:
@@ -275,7 +306,7 @@ def adjoint(program: NestedProgram, *, flux_bar: bool, state_bar: bool, column_b
     s.include("fast_loop", scalar_kernel(Recurrence("fast", c.fast.constants, history, 0), c.chunk))
     s.include("fast_back", scalar_kernel(adjoint_recurrence(c.fast, c.n_f, flux_bar=True, state_bar=False, column_bar=column_bar), c.chunk))
     c.function("slow_constants", c.slow.constants)
-    n_q, n_g, n_y = len(c.slow.constants.outputs), len(c.slow.prepare.outputs), len(program.fluxes)
+    n_q, n_g, n_y = len(c.slow.constants.outputs), c.n_g, len(program.fluxes)
     carried, given = symbols("a", n_all), symbols("b", n_y)
     roles = c.slow.body.inputs
     wrt = [v for role in ("state", "fast", "mean", "column", "constant") for v in roles[role]]
@@ -292,7 +323,7 @@ def adjoint(program: NestedProgram, *, flux_bar: bool, state_bar: bool, column_b
             "    column_bar = np.empty((column.shape[0], n, members))",
             f"    fast_column_bar = np.empty((fast_column.shape[0], n * {steps}, members))",
         )
-    s.add(f"    p = np.empty(({c.n_p + c.n_x}, 1))", f"    z = np.empty(({c.n_z}, 1))", f"    z_bar = np.empty(({c.n_z}, 1))")
+    s.add(f"    p = np.empty(({c.n_all_p}, 1))", f"    z = np.empty(({c.n_z}, 1))", f"    z_bar = np.empty(({c.n_z}, 1))")
     s.add(f"    bar = np.empty(({c.n_f}, {steps}, 1))", f"    q_bar = np.empty({max(1, n_q)})", *_MEMBER)
     s.add(
         f"        p[:{c.n_p}, 0] = parameter[:, b]",
@@ -331,6 +362,7 @@ def adjoint(program: NestedProgram, *, flux_bar: bool, state_bar: bool, column_b
     s.add(*(["            carried[:, b] += state_bar[:, t, b]"] if state_bar else []))
     if column_bar:
         s.add(*(f"            column_bar[{i}, t, b] = g_bar{i}" for i in range(n_g)))
+        s.add(*(f"            column_bar[{n_g + i}, t, b] = part[{c.n_p + c.n_x + i}, 0]" for i in range(c.n_h)))
         s.add(f"            fast_column_bar[:, t * {steps}:(t + 1) * {steps}, b] = part_bar[:, :, 0]")
     if n_q:
         received = ", ".join([*_listed("parameter[{}, b]", c.n_p), *_listed("q_bar[{}]", n_q)])
@@ -357,7 +389,7 @@ def tangent(program: NestedProgram, *, column_dot: bool) -> Kernel:
     """
     c = _Parts(program)
     s, steps, n_all = c.source, program.steps, c.n_x + c.n_z
-    n_q, n_g, n_y = len(c.slow.constants.outputs), len(c.slow.prepare.outputs), len(program.fluxes)
+    n_q, n_g, n_y = len(c.slow.constants.outputs), c.n_g, len(program.fluxes)
 
     fast = _doubled(c.fast, column_dot)
     n_f, n_z = c.n_f, c.n_z
@@ -373,14 +405,14 @@ def tangent(program: NestedProgram, *, column_dot: bool) -> Kernel:
     s.add(*_head(["parameter", "initial", "column", "fast_column", "parameter_dot", "initial_dot", *dots], "trajectory_jvp"))
     s.add(f"    states = np.empty(({n_all}, n + 1, members))", f"    dots = np.empty(({n_all}, n + 1, members))")
     s.add(f"    fluxes = np.empty(({n_y}, n, members))", f"    fast = np.empty(({len(c.chosen)}, n * {steps}, members))")
-    s.add(f"    p = np.empty(({2 * (c.n_p + c.n_x)}, 1))", f"    z = np.empty(({2 * n_z}, 1))", *_MEMBER)
+    s.add(f"    p = np.empty(({2 * c.n_all_p}, 1))", f"    z = np.empty(({2 * n_z}, 1))", *_MEMBER)
     s.add("        states[:, 0, b] = initial[:, b]", "        dots[:, 0, b] = initial_dot[:, b]")
-    s.add(f"        p[:{c.n_p}, 0] = parameter[:, b]", f"        p[{c.n_p + c.n_x}:{2 * c.n_p + c.n_x}, 0] = parameter_dot[:, b]")
+    s.add(f"        p[:{c.n_p}, 0] = parameter[:, b]", f"        p[{c.n_all_p}:{c.n_all_p + c.n_p}, 0] = parameter_dot[:, b]")
     q = _listed("q{}", 2 * n_q)
     if n_q:
         received = ", ".join([*_listed("parameter[{}, b]", c.n_p), *_listed("parameter_dot[{}, b]", c.n_p)])
         s.add(f"        {', '.join(q)}, = slow_constants({received})")
-    s.add("        for t in range(n):", *c.inner_text("t", doubled=True))
+    s.add("        for t in range(n):", *c.inner_text("t", doubled=True, column_dot=column_dot))
     fast_dot = [f"fast_column_dot[:, t * {steps}:(t + 1) * {steps}, b_fast:b_fast + 1]"] if column_dot else []
     returned = ", ".join([*(["written"] if c.chosen else []), "sums", "last"])
     s.add(f"            {returned} = fast_loop({', '.join(['p', 'z', 'forcing', *fast_dot, str(steps), '1'])})")

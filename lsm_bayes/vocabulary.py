@@ -92,6 +92,17 @@ _SUBDAILY = {
     "microbial_respiration": "heterotrophic respiration of soil microbes",
     "slow_soil_respiration": "heterotrophic respiration of slow soil organic matter",
     "passive_soil_respiration": "heterotrophic respiration of passive soil organic matter",
+    "maintenance_respiration": "maintenance respiration of all organs",
+    "growth_respiration": "growth respiration of all organs",
+}
+_SUBDAILY_WATER = {
+    "transpiration": "transpiration of plants",
+    "interception_evaporation": "evaporation of water that the canopy holds back",
+    "soil_evaporation": "evaporation of bare soil",
+    "sublimation": "sublimation of snow",
+    "transpiration_demand": "transpiration that soil water does not limit",
+    "canopy_evaporation_potential": "evaporation of a wet canopy",
+    "soil_evaporation_potential": "evaporation of wet soil",
 }
 
 QUANTITIES: dict[str, Quantity] = {
@@ -210,6 +221,16 @@ QUANTITIES: dict[str, Quantity] = {
         _flux("unsupplied_carbon", "carbon in fluxes that no pool supplied: zero in a consistent run"),
         Quantity("subdaily_nee", _FLUX, "net ecosystem exchange of CO2, mean of a step shorter than a day", _UP),
         *(_flux(f"subdaily_{n}", f"{d}, mean of a step shorter than a day") for n, d in _SUBDAILY.items()),
+        *(Quantity(f"subdaily_{n}", "mm d-1", f"{d}, mean of a step shorter than a day", _UP) for n, d in _SUBDAILY_WATER.items()),
+        *(Quantity(f"subdaily_{n}_heat", "W m-2", f"{n} heat flux, mean of a step shorter than a day", _UP) for n in ("latent", "sensible")),
+        Quantity("subdaily_ground_heat", "W m-2", "ground heat flux, mean of a step shorter than a day", "positive downwards"),
+        Quantity("subdaily_net_radiation", "W m-2", "net radiation, mean of a step shorter than a day", "positive downwards"),
+        Quantity("subdaily_canopy_temperature", "degC", "temperature of leaves, mean of a step shorter than a day"),
+        Quantity("subdaily_air_temperature", "degC", "air temperature, mean of a step shorter than a day"),
+        Quantity("subdaily_par_down", "W m-2", "incoming photosynthetically active radiation, mean of a step shorter than a day", "positive downwards"),
+        Quantity("subdaily_par_absorbed", "W m-2", "photosynthetically active radiation that vegetation absorbs, mean of a step shorter than a day"),
+        Quantity("transpiration_demand", "mm d-1", "transpiration that soil water does not limit", _UP),
+        Quantity("throughfall", "mm d-1", "precipitation that reaches the ground", "positive downwards"),
         Quantity("subdaily_evapotranspiration", "mm d-1", "evapotranspiration, mean of a step shorter than a day", _UP),
         _flux("allocation_to_labile", "net primary production allocated to the labile pool"),
         _flux("allocation_to_foliage", "net primary production allocated directly to leaves", cf=("nppLeaf",)),

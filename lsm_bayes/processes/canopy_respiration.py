@@ -1,6 +1,6 @@
 """Autotrophic respiration from the dark respiration of leaves and the cost of growth: BETHY.
 
-Ryan (1991), doi 10.2307/1941808; Knorr (2000), doi 10.1046/j.1365-2699.2000.00189.x.
+Ryan (1991), doi 10.2307/1941808; Knorr (2000), doi 10.1046/j.1365-2699.2000.00159.x.
 """
 
 from typing import Any, NamedTuple

@@ -152,6 +152,58 @@ def clearness(course: Sun, shortwave: Any, pressure: Any, hours: tuple[float, ..
     return pt.switch(dark, 0.0, shortwave / pt.switch(dark, 1.0, potential))
 
 
+def clearness_of_hour(course: Sun, mu: Any, shortwave: Any, pressure: Any) -> Any:
+    """Return the ratio of actual to potential shortwave radiation of one time.
+
+    Parameters
+    ----------
+    course : Sun
+        Of the day.
+    mu : tensor
+        Cosine of the zenith angle.
+    shortwave : tensor
+        W m-2.
+    pressure : tensor
+        Pa.
+
+    Returns
+    -------
+    tensor
+        0 to 1.2; half where the sun is down.
+    """
+    potential = _clear(course, mu, pressure)[0] / PAR_SHARE
+    dark = potential < 1.0
+    return pt.switch(dark, 0.5, smaller(shortwave / pt.switch(dark, 1.0, potential), 1.2))
+
+
+def daylight_weight(course: Sun, mu: Any, hours: tuple[float, ...] = HOURS) -> Any:
+    """Return by how much an hour counts in proportion to the height of the sun.
+
+    Parameters
+    ----------
+    course : Sun
+        Of the day.
+    mu : tensor
+        Cosine of the zenith angle in the hour.
+    hours : tuple of float
+        At which heights are added up.
+
+    Returns
+    -------
+    tensor
+        1 in the mean of the day; the night counts a little, and alone in the polar night.
+    """
+    night = 1e-3
+
+    def height(cosine_: Any) -> Any:
+        return night + pt.switch(cosine_ < 0, 0.0, cosine_)
+
+    mean: Any = 0.0
+    for hour in hours:
+        mean = mean + height(cosine(course, hour))
+    return height(mu) * len(hours) / mean
+
+
 def cloudiness(clear: Any) -> Any:
     """Return the fraction of clouds.
 

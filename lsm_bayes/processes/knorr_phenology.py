@@ -22,8 +22,8 @@ CARBON_PER_DRY_MATTER = 0.45
 SHED_WIDTH = 1e-3  # m2 m-2
 
 Kind = Literal["evergreen", "summergreen", "grass"]
-"""What limits leaves: water alone (evergreen and raingreen plants of warm climates), warmth and day length (trees, shrubs and tundra of cold
-climates, evergreen ones with a low rate of shedding), or warmth and water (grass, crops and swamps)."""
+"""What limits leaves: water alone (evergreen and raingreen plants of warm climates), warmth and day length (trees, shrubs and tundra
+of cold climates, evergreen ones with a low rate of shedding), or warmth and water (grass, crops and swamps)."""
 
 
 class Traits(NamedTuple):

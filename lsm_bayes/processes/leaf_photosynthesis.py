@@ -1,7 +1,7 @@
 """Photosynthesis of a leaf at a given internal CO2, or at a given stomatal conductance, in closed form: BETHY and its relatives.
 
 C3 after Farquhar et al. (1980), doi 10.1007/BF00386231, C4 after Collatz et al. (1992), doi 10.1071/PP9920519, as in Knorr (2000), doi
-10.1046/j.1365-2699.2000.00189.x, and the public source of CCDAS: BETHY. Rates are mol m-2 s-1 per leaf area, CO2 is mol mol-1.
+10.1046/j.1365-2699.2000.00159.x, and the public source of CCDAS: BETHY. Rates are mol m-2 s-1 per leaf area, CO2 is mol mol-1.
 Rates at leaf temperature are made once (`rates_c3`, `rates_c4`) for unit nitrogen and scaled for each layer of a canopy. All capacities
 belong to one set of kinetic constants: mixing sets changes what vcmax25 means.
 

@@ -1,6 +1,6 @@
 """Transpiration and evaporation by Penman-Monteith, with parametrised longwave radiation, of a canopy and of the soil below it: BETHY.
 
-Monteith (1965); Knorr (1997, 2000), doi 10.1046/j.1365-2699.2000.00189.x, and the public source of CCDAS: BETHY. Evaporation is
+Monteith (1965); Knorr (1997, 2000), doi 10.1046/j.1365-2699.2000.00159.x, and the public source of CCDAS: BETHY. Evaporation is
 kg m-2 s-1, conductances are m s-1.
 """
 

@@ -1,6 +1,6 @@
 """One bucket of soil water below a skin that evaporates and a canopy that holds rain back: BETHY.
 
-Knorr (1997, 2000), doi 10.1046/j.1365-2699.2000.00189.x, and the public source of CCDAS: BETHY. The skin, the uppermost millimetres, is not
+Knorr (1997, 2000), doi 10.1046/j.1365-2699.2000.00159.x, and the public source of CCDAS: BETHY. The skin, the uppermost millimetres, is not
 a store beside the bucket: it only says how wet the surface is. Water is mm, fluxes are mm d-1.
 """
 

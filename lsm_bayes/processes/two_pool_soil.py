@@ -1,6 +1,6 @@
 """Litter that decays and a slow pool of soil carbon that is too large to change: BETHY.
 
-Knorr (2000), doi 10.1046/j.1365-2699.2000.00189.x; Rayner et al. (2005), doi 10.1029/2004GB002254; public source of CCDAS: BETHY.
+Knorr (2000), doi 10.1046/j.1365-2699.2000.00159.x; Rayner et al. (2005), doi 10.1029/2004GB002254; public source of CCDAS: BETHY.
 """
 
 from typing import Any, NamedTuple

@@ -186,7 +186,7 @@ def test_daily_water() -> None:
     compare(rows, found, least=1e-14)
 
 
-KINDS: dict[int, knorr_phenology.Kind] = {p: "evergreen" for p in (1, 2, 3, 7)} | {p: "summergreen" for p in (4, 5, 6, 8, 11)}  # type: ignore[assignment]
+KINDS: dict[int, knorr_phenology.Kind] = dict.fromkeys((1, 2, 3, 7), "evergreen") | dict.fromkeys((4, 5, 6, 8, 11), "summergreen")  # type: ignore[assignment]
 
 
 def _phenology(kind: knorr_phenology.Kind, rows: Table, some: np.ndarray) -> Callable[..., list[np.ndarray]]:
