@@ -134,6 +134,12 @@ def over_memoryless(x: SlowState, z: NoState, m: FastFluxes, f: SlowForcing, p: 
     return following, NoState(), fluxes
 
 
+def hoisted_step(z: NoState, x: SlowState, f: SharedForcing, p: RateParameters) -> tuple[NoState, FastFluxes]:
+    warm = pt.exp(0.05 * f.air_temperature)  # once for each slow step, for the parameters and for the forcing
+    uptake = p.a * pt.sqrt(f.shortwave_down * warm + 1.0) * pt.exp(-0.1 * x.foliage_carbon * warm) * (1.0 + 0.1 * f.air_temperature)
+    return NoState(), FastFluxes(uptake, p.w * uptake)
+
+
 MEMORYLESS = ProcessModel(
     name="memoryless",
     title="A fast step without memory, with forcing of the slow step",
@@ -143,4 +149,15 @@ MEMORYLESS = ProcessModel(
     forcing=SlowForcing,
     fluxes=SlowFluxes,
     nested=Nested(memoryless_step, NoState, SharedForcing, FastFluxes, 6),
+)
+HOISTED = ProcessModel(
+    name="hoisted",
+    title="A fast step of which slow forcing decides much",
+    step=over_memoryless,
+    parameters=RateParameters,
+    state=SlowState,
+    forcing=SlowForcing,
+    fluxes=SlowFluxes,
+    nested=Nested(hoisted_step, NoState, SharedForcing, FastFluxes, 6),
+    budgets={"carbon": Budget(("foliage_carbon", "soil_carbon"), ("gpp",), ("reco",))},
 )

@@ -4,8 +4,9 @@ import numpy as np
 import pytensor.tensor as pt
 import pytest
 from pytensor import function
-from small_models import MEMORYLESS, TWO_POOLS, TWO_RATES
+from small_models import HOISTED, MEMORYLESS, TWO_POOLS, TWO_RATES
 
+from lsm_bayes.graphs import listing
 from lsm_bayes.nested import nested_program
 from lsm_bayes.testing import check_process_model
 from lsm_bayes.trajectory import Trajectory, columns_of
@@ -77,6 +78,42 @@ def test_the_battery_holds_for_a_fast_step_without_memory() -> None:
     report = check_process_model(MEMORYLESS, steps=40, points=3)
     assert report.figures["gradient_against_differences"] < 1e-7
     assert report.figures["gradient_against_scan"] < 1e-10
+
+
+def test_what_slow_forcing_decides_is_not_done_in_each_fast_step() -> None:
+    derived = nested_program(HOISTED, ("reco", "gpp"), ("net_radiation",))
+    _, fast = derived.split_steps
+    # One number for the parameters, from states and slow forcing; one for the fast forcing; no exponential is left in the fast loop.
+    assert fast.n_held >= 1 and len(fast.held.outputs) > fast.n_held
+    assert "exp" not in {str(i.op).lower() for i in listing(fast.body).instructions}
+    columns, fast_columns = columns_of(derived, forcing())
+    assert columns.shape[1] == N and fast_columns.shape[1] == N * RATE
+
+
+@pytest.mark.parametrize("by_member", [False, True])
+def test_hoisted_work_gives_the_same_run(by_member: bool) -> None:
+    data = forcing()
+    given = {n: np.stack([v, v + 0.1]) for n, v in data.items()} if by_member else data
+    derived = nested_program(HOISTED, ("reco", "gpp"), ("net_radiation",))
+    inputs = [pt.dmatrix(), pt.dmatrix(), pt.dtensor3(), pt.dtensor3()]
+    run = function(inputs, Trajectory(derived)(*inputs), mode="NUMBA")
+    p, x = np.array([[0.5, 0.5], [0.05, 0.05], [0.3, 0.3]]), np.array([[2.0, 2.0], [5.0, 5.0]])
+    states, _, fast = run(p, x, *columns_of(derived, given))
+    for member in range(2):
+        cold, light = (v + 0.1 * member * by_member for v in (data["air_temperature"], data["shortwave_down"]))
+        warm, leaves = np.repeat(np.exp(0.05 * cold), RATE), np.repeat(states[0, :-1, member], RATE)
+        wanted = 0.5 * np.sqrt(light * warm + 1.0) * np.exp(-0.1 * leaves * warm) * (1.0 + 0.1 * np.repeat(cold, RATE))
+        np.testing.assert_allclose(fast[0, :, member], wanted, rtol=1e-13)
+    symbolic = columns_of(derived, {n: pt.as_tensor(v) for n, v in given.items()})
+    for column, expected in zip(symbolic, columns_of(derived, given), strict=True):
+        np.testing.assert_allclose(column.eval(), expected, rtol=1e-14)
+
+
+def test_the_battery_holds_for_hoisted_work() -> None:
+    report = check_process_model(HOISTED, steps=40, points=3)
+    assert report.figures["gradient_against_differences"] < 1e-7
+    assert report.figures["gradient_against_scan"] < 1e-10
+    assert report.figures["dot_product"] < 1e-12
 
 
 def test_a_plain_model_has_no_nested_program() -> None:
