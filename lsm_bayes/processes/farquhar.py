@@ -11,14 +11,14 @@ GAS_CONSTANT = 8.3144  # J mol-1 K-1
 REFERENCE = 298.1  # K
 
 
-def arrhenius(temperature: Any, activation: float, reference: float = REFERENCE, gas_constant: float = GAS_CONSTANT) -> Any:
+def arrhenius(temperature: Any, activation: Any, reference: float = REFERENCE, gas_constant: float = GAS_CONSTANT) -> Any:
     """Return the factor of a rate with temperature.
 
     Parameters
     ----------
     temperature : tensor
         K.
-    activation : float
+    activation : tensor
         Activation energy, J mol-1.
     reference : float
         Temperature at which it is one, K.
@@ -33,28 +33,56 @@ def arrhenius(temperature: Any, activation: float, reference: float = REFERENCE,
     return pt.exp(activation / (gas_constant * reference) * (1.0 - reference / temperature))
 
 
-def peaked(temperature: Any, activation: float, deactivation: float, entropy: float) -> Any:
+def deactivated(temperature: Any, deactivation: Any, entropy: Any, reference: float = REFERENCE, gas_constant: float = GAS_CONSTANT) -> Any:
+    """Return the factor by which heat reduces a rate.
+
+    Parameters
+    ----------
+    temperature : tensor
+        K.
+    deactivation : tensor
+        Energy, J mol-1.
+    entropy : tensor
+        J mol-1 K-1.
+    reference : float
+        Temperature at which it is one, K.
+    gas_constant : float
+        J mol-1 K-1.
+
+    Returns
+    -------
+    tensor
+        Dimensionless (Leuning 2002, doi 10.1046/j.1365-3040.2002.00898.x, equation 1).
+    """
+    at_reference = 1.0 + pt.exp((entropy * reference - deactivation) / (gas_constant * reference))
+    return at_reference / (1.0 + pt.exp((entropy * temperature - deactivation) / (gas_constant * temperature)))
+
+
+def peaked(
+    temperature: Any, activation: Any, deactivation: Any, entropy: Any, reference: float = REFERENCE, gas_constant: float = GAS_CONSTANT
+) -> Any:
     """Return the factor of a rate that falls again where it is hot.
 
     Parameters
     ----------
     temperature : tensor
         K.
-    activation, deactivation : float
+    activation, deactivation : tensor
         Energies, J mol-1.
-    entropy : float
+    entropy : tensor
+        J mol-1 K-1.
+    reference : float
+        Temperature at which it is one, K.
+    gas_constant : float
         J mol-1 K-1.
 
     Returns
     -------
     tensor
-        Dimensionless, one at 298.1 K (Leuning 2002, doi 10.1046/j.1365-3040.2002.00898.x, equation 1).
+        Dimensionless (Leuning 2002, doi 10.1046/j.1365-3040.2002.00898.x, equation 1).
     """
-    at_reference = 1.0 + pt.exp((entropy * REFERENCE - deactivation) / (GAS_CONSTANT * REFERENCE))
-    return (
-        arrhenius(temperature, activation)
-        * at_reference
-        / (1.0 + pt.exp((entropy * temperature - deactivation) / (GAS_CONSTANT * temperature)))
+    return arrhenius(temperature, activation, reference, gas_constant) * deactivated(
+        temperature, deactivation, entropy, reference, gas_constant
     )
 
 
