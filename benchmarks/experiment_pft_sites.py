@@ -56,7 +56,10 @@ def fit(name: str, draws: int) -> dict[str, object]:
     folder = RESULTS / name
     folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    model = get(name).build(datasets.load(MODELS[name]))
+    module = get(name)
+    sites = module.SITES if hasattr(module, "SITES") else module.suitable_sites(datasets.load(MODELS[name]))
+    # Loaded by name, the record begins with that of these sites, and with it the clock of phenology.
+    model = module.build(datasets.load(MODELS[name], sites=sites))
     density = Density(model)
     # Centred, a hierarchy has no joint mode: climbs go where all members of a type are equal. With the spreads held it has.
     spreads = {v.name: np.full(density.shapes[v.name], HELD) for v in model.free_RVs if v.name.endswith("_spread")}

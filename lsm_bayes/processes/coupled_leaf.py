@@ -14,12 +14,9 @@ that of the implicit function.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import pytensor
 import pytensor.tensor as pt
-from pytensor.gradient import disconnected_grad
-from pytensor.graph.replace import clone_replace
 
-from lsm_bayes.processes import farquhar
+from lsm_bayes.processes import farquhar, newton
 from lsm_bayes.processes.smoothing import positive_part, quadratic_minimum
 from lsm_bayes.processes.stomata import WATER_PER_CO2, WATER_PER_CO2_BOUNDARY
 from lsm_bayes.processes.thresholds import larger, smaller
@@ -331,24 +328,7 @@ def exchange(
         opened = conductance(net, surface)
         return total, net, opened, internal - co2 + net * pressure * (WATER_PER_CO2_BOUNDARY / boundary + WATER_PER_CO2 / opened)
 
-    # The difference and its slope are derived once, and cloned for each step.
-    point = (0.7 * co2).type()
-    residue = at(point)[3]
-    derived = [residue, pytensor.grad(residue.sum(), point)]
-
-    def newton(internal: Any) -> Any:
-        return clone_replace(derived, {point: internal})
-
-    low = 0.0 * co2
     high = co2 + respiration * pressure * (WATER_PER_CO2_BOUNDARY / boundary + WATER_PER_CO2 / residual)
-    internal = disconnected_grad(0.7 * co2)
-    for _ in range(steps):
-        residue, slope = newton(internal)
-        below = residue < 0
-        low, high = pt.switch(below, internal, low), pt.switch(below, high, internal)
-        tried = internal - residue / slope
-        internal = disconnected_grad(pt.switch(pt.and_(tried > low, tried < high), tried, 0.5 * (low + high)))
-    residue, slope = newton(internal)
-    internal = internal - residue / disconnected_grad(slope)
+    internal = newton.solve(lambda internal: at(internal)[3], 0.7 * co2, steps, low=0.0 * co2, high=high)
     total, net, opened, _ = at(internal)
     return Exchange(total, net, opened, internal)

@@ -25,7 +25,8 @@ def solve(residual: Callable[[Any], Any], start: Any, iterations: int, low: Any 
         Newton steps before the one that has a gradient. There is no test of convergence: choose as many as the worst case needs, and test
         the residual.
     low, high : tensor, optional
-        Bracket of the solution. A step that would leave it goes half of the way to the bound.
+        Bounds of the solution. With one of them a step that would leave it goes half of the way there. With both, between which the
+        residual rises, the bracket closes in with every iteration, and a step that would leave it goes to its middle.
 
     Returns
     -------
@@ -43,8 +44,18 @@ def solve(residual: Callable[[Any], Any], start: Any, iterations: int, low: Any 
     y = y + pt.zeros_like(pt.as_tensor(residual(y)))  # of the shape of the solution: slopes would be added up otherwise
     for _ in range(iterations):
         r, slope = _with_slope(residual, y)
-        y = _inside(y - r / slope, y, low, high)
-    y = disconnected_grad(y)
+        moved = y - r / slope
+        if low is not None and high is not None:
+            under = r < 0
+            low, high = pt.switch(under, y, low), pt.switch(under, high, y)
+            out = pt.or_(moved < low, moved > high)
+            moved = pt.switch(out, 0.5 * (low + high), moved)
+        elif low is not None or high is not None:
+            bound = high if low is None else low
+            out = moved >= bound if low is None else moved <= bound
+            moved = pt.switch(out, 0.5 * (y + bound), moved)
+        # Without this, the graph of every iteration would carry the derivatives of those before it.
+        y = disconnected_grad(moved)
     r, slope = _with_slope(residual, y)
     return y - r / disconnected_grad(slope)
 
@@ -52,11 +63,3 @@ def solve(residual: Callable[[Any], Any], start: Any, iterations: int, low: Any 
 def _with_slope(residual: Callable[[Any], Any], y: Any) -> tuple[Any, Any]:
     value = pt.as_tensor(residual(y))
     return value, pt.grad(pt.sum(value), y)
-
-
-def _inside(moved: Any, y: Any, low: Any | None, high: Any | None) -> Any:
-    if low is not None:
-        moved = pt.switch(moved <= low, 0.5 * (y + low), moved)
-    if high is not None:
-        moved = pt.switch(moved >= high, 0.5 * (y + high), moved)
-    return moved

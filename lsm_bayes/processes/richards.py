@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytensor.tensor as pt
 
+from lsm_bayes.processes import tridiagonal
 from lsm_bayes.processes.smoothing import positive_part
 from lsm_bayes.processes.thresholds import larger, smaller
 
@@ -87,32 +88,6 @@ def liquid_hydraulics(liquid: Any, soil: Soil, most_ice: Any) -> Hydraulics:
     return Hydraulics(soil.conductivity * _power(relative, 2.0 * soil.exponent + 3.0), soil.diffusivity * part)
 
 
-def tridiagonal(below: Sequence[Any], diagonal: Sequence[Any], above: Sequence[Any], right: Sequence[Any]) -> tuple[Any, ...]:
-    """Solve a tridiagonal system by elimination without pivoting, for matrices whose diagonal dominates.
-
-    Parameters
-    ----------
-    below, diagonal, above : sequence of tensor
-        Of each row; the first of `below` and the last of `above` are not used.
-    right : sequence of tensor
-        Right-hand side.
-
-    Returns
-    -------
-    tuple of tensor
-        Solution, one for each row.
-    """
-    factors, values = [above[0] / diagonal[0]], [right[0] / diagonal[0]]
-    for k in range(1, len(diagonal)):
-        pivot = diagonal[k] - below[k] * factors[k - 1]
-        factors.append(above[k] / pivot)
-        values.append((right[k] - below[k] * values[k - 1]) / pivot)
-    found = [values[-1]]
-    for k in range(len(diagonal) - 2, -1, -1):
-        found.append(values[k] - factors[k] * found[-1])
-    return tuple(reversed(found))
-
-
 def step(
     liquid: Sequence[Any],
     driving: Sequence[Any],
@@ -154,12 +129,11 @@ def step(
     flux = [hydraulics[k].diffusivity * (driving[k] - driving[k + 1]) / apart[k] + hydraulics[k].conductivity for k in range(n - 1)]
     into, out = [entering, *flux], [*flux, drainage]
     change = [(i - o - u) / d for i, o, u, d in zip(into, out, uptake, thickness, strict=True)]
-    nothing = pt.as_tensor(0.0)
     down = [hydraulics[k].diffusivity / apart[k] * seconds for k in range(n - 1)]
-    below = [nothing, *(-down[k - 1] / thickness[k] for k in range(1, n))]
-    above = [*(-down[k] / thickness[k] for k in range(n - 1)), nothing]
-    diagonal = [1.0 - b - a for b, a in zip(below, above, strict=True)]
-    moved = tridiagonal(below, diagonal, above, [seconds * c for c in change])
+    below = [-down[k - 1] / thickness[k] for k in range(1, n)]
+    above = [-down[k] / thickness[k] for k in range(n - 1)]
+    diagonal = [1.0 - b - a for b, a in zip([0.0, *below], [*above, 0.0], strict=True)]
+    moved = tridiagonal.solve(below, diagonal, above, [seconds * c for c in change])
     return tuple(w + m for w, m in zip(liquid, moved, strict=True))
 
 

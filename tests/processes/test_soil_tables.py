@@ -170,7 +170,7 @@ def test_water_beyond_the_pores_is_not_lost() -> None:
         found = evaluate(
             lambda w, i: richards.within_pores(w, i, 0.4, THICKNESS, width),
             [one(w) for w in (0.6, 0.2, 0.5, 0.42)],
-            [one(0.0)] * 4,  # noqa: B023
+            [one(0.0)] * 4,
         )
         assert sum(h * w.item() for h, w in zip(THICKNESS, found[:4], strict=True)) + found[4].item() == pytest.approx(
             0.06 + 0.06 + 0.3 + 0.42
