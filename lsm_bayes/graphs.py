@@ -156,7 +156,8 @@ def _rewritten(inputs: list[Variable], outputs: list[Variable], *, keep_views: b
     graph = FunctionGraph(inputs, outputs, clone=True)
     # Rewrites for C code search for a BLAS, which costs seconds and warns, and match nothing here. The distributor takes half of
     # the time and makes the kernels no faster.
-    exclude = ("cxx_only", "local_greedy_distributor", *(("local_view_op",) if keep_views else ()))
+    # What has yet to be differentiated must not hold a power as a chain of squares: that has no gradient.
+    exclude = ("cxx_only", "local_greedy_distributor", *(("local_view_op", "local_pow_to_nested_squaring") if keep_views else ()))
     rewrite_graph(graph, include=("canonicalize", "stabilize", "specialize"), exclude=exclude)
     return list(graph.inputs), list(graph.outputs)
 

@@ -136,7 +136,7 @@ def over_memoryless(x: SlowState, z: NoState, m: FastFluxes, f: SlowForcing, p: 
 
 def hoisted_step(z: NoState, x: SlowState, f: SharedForcing, p: RateParameters) -> tuple[NoState, FastFluxes]:
     warm = pt.exp(0.05 * f.air_temperature)  # once for each slow step, for the parameters and for the forcing
-    uptake = p.a * pt.sqrt(f.shortwave_down * warm + 1.0) * pt.exp(-0.1 * x.foliage_carbon * warm) * (1.0 + 0.1 * f.air_temperature)
+    uptake = p.a**3 * pt.sqrt(f.shortwave_down * warm + 1.0) * pt.exp(-0.1 * x.foliage_carbon * warm) * (1.0 + 0.1 * f.air_temperature)
     return NoState(), FastFluxes(uptake, p.w * uptake)
 
 

@@ -102,7 +102,7 @@ def test_hoisted_work_gives_the_same_run(by_member: bool) -> None:
     for member in range(2):
         cold, light = (v + 0.1 * member * by_member for v in (data["air_temperature"], data["shortwave_down"]))
         warm, leaves = np.repeat(np.exp(0.05 * cold), RATE), np.repeat(states[0, :-1, member], RATE)
-        wanted = 0.5 * np.sqrt(light * warm + 1.0) * np.exp(-0.1 * leaves * warm) * (1.0 + 0.1 * np.repeat(cold, RATE))
+        wanted = 0.125 * np.sqrt(light * warm + 1.0) * np.exp(-0.1 * leaves * warm) * (1.0 + 0.1 * np.repeat(cold, RATE))
         np.testing.assert_allclose(fast[0, :, member], wanted, rtol=1e-13)
     symbolic = columns_of(derived, {n: pt.as_tensor(v) for n, v in given.items()})
     for column, expected in zip(symbolic, columns_of(derived, given), strict=True):

@@ -148,7 +148,7 @@ def _unstressed(
     x: State, p: Any, c: Canopy, w: Weather, vapour: tuple[Any, Any], longwave: Any, co2: Any, structure: Structure, form: Form
 ) -> Unstressed:
     air, f = surface.air(w.celsius, w.pressure, _air_form(form)), _leaf_form(form)
-    bright = x.snow_albedo + (1.0 - x.snow_albedo) * x.snow_albedo**3 * w.snow_light
+    bright = x.snow_albedo + (1.0 - x.snow_albedo) * x.snow_albedo * x.snow_albedo * x.snow_albedo * w.snow_light
     albedo = c.ground + c.snow * (bright - c.ground)
     layers = two_flux.absorbed(c.leaves, two_flux.par_reflectance(albedo), w.cosine, w.direct)
     each = larger(c.lai / two_flux.LAYERS, 1e-12)

@@ -104,10 +104,11 @@ def absorbed(leaves: Foliage, ground: Any, cosine: Any, direct: Any) -> tuple[An
     b0 = (entering * x1 - x2 * e_h) / (x1 - x0)
     growing, falling, straight = (1.0 - _P1) * b1, (1.0 - _P0) * b0, (1.0 - q0 - q1) * direct
     found = []
-    for i in range(LAYERS):
-        lost = straight * beam**i * (1.0 - beam) + falling * leaves.diffuse**i * (1.0 - leaves.diffuse)
-        gained = growing / leaves.diffuse ** (i + 1) * (1.0 - leaves.diffuse)
-        found.append(pt.switch(down, 0.0, leaves.cover * (lost - gained)))
+    straight, falling, growing = straight * (1.0 - beam), falling * (1.0 - leaves.diffuse), growing * (1.0 - leaves.diffuse)
+    for _ in range(LAYERS):
+        growing = growing / leaves.diffuse
+        found.append(pt.switch(down, 0.0, leaves.cover * (straight + falling - growing)))
+        straight, falling = straight * beam, falling * leaves.diffuse
     return found[0], found[1], found[2]
 
 
