@@ -4,6 +4,8 @@ from typing import Any
 
 import pytensor.tensor as pt
 
+from lsm_bayes.processes import smoothing
+
 
 def positive_part(x: Any) -> Any:
     """Return x where it is positive, else zero.
@@ -21,35 +23,43 @@ def positive_part(x: Any) -> Any:
     return pt.switch(x < 0, 0.0, x)
 
 
-def smaller(a: Any, b: Any) -> Any:
+def smaller(a: Any, b: Any, width: float = 0.0) -> Any:
     """Return the smaller of two numbers, NaN when either is.
 
     Parameters
     ----------
     a, b : tensor
         The same unit.
+    width : float
+        In that unit. Zero: exact. Otherwise smooth, below it by at most 0.693 `width`, where both are equal.
 
     Returns
     -------
     tensor
         min(a, b), with the gradient of the smaller.
     """
+    if width > 0:
+        return a - smoothing.positive_part(a - b, width)
     return pt.switch(a <= b, a, pt.switch(b < a, b, a + b))
 
 
-def larger(a: Any, b: Any) -> Any:
+def larger(a: Any, b: Any, width: float = 0.0) -> Any:
     """Return the larger of two numbers, NaN when either is.
 
     Parameters
     ----------
     a, b : tensor
         The same unit.
+    width : float
+        In that unit. Zero: exact. Otherwise smooth, above it by at most 0.693 `width`, where both are equal.
 
     Returns
     -------
     tensor
         max(a, b), with the gradient of the larger.
     """
+    if width > 0:
+        return a + smoothing.positive_part(b - a, width)
     return pt.switch(a >= b, a, pt.switch(b > a, b, a + b))
 
 
