@@ -48,7 +48,10 @@ def with_spreads(density: Density, inside: Density, modes: Modes, spreads: dict[
     at_spreads = density.flatten({**{n: v for n, v in density.expand(mode).items() if n in density.slices}, **spreads})
     for name in spreads:
         mode[density.slices[name]] = at_spreads[density.slices[name]]
-    return replace(best, mode=mode, scale=scale, log_posterior=density(mode)[0])
+    # The held variables come in another order: a Cholesky factor of the same covariance in the order of the whole.
+    triangular = np.linalg.qr(scale.T, mode="r").T
+    triangular *= np.where(np.diag(triangular) < 0, -1.0, 1.0)
+    return replace(best, mode=mode, scale=triangular, log_posterior=density(mode)[0])
 
 
 def fit(name: str, draws: int) -> dict[str, object]:

@@ -53,6 +53,13 @@ class Laplace:
     repaired: int
     newton_decrement: float
 
+    def __post_init__(self) -> None:
+        if self.scale.shape != (self.mode.size, self.mode.size) or np.triu(self.scale, 1).any():
+            raise ValueError(
+                f"the scale, of shape {self.scale.shape}, must be lower triangular, one row and column for each of {self.mode.size} "
+                "coordinates; numpy.linalg.cholesky of the covariance makes it, numpy.linalg.qr(root.T)[1].T of any root"
+            )
+
     @property
     def covariance(self) -> NDArray:
         """Covariance of the approximation, shape (D, D)."""

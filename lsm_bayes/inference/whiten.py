@@ -26,6 +26,10 @@ class Affine:
     location: Vector
     scale: NDArray
 
+    def __post_init__(self) -> None:
+        if np.triu(self.scale, 1).any():  # the compiled map reads only what is below
+            raise ValueError("the scale of whitened coordinates must be lower triangular; take a Cholesky factor")
+
     def to_position(self, z: NDArray) -> NDArray:
         """Positions of coordinates, shape (..., D)."""
         return self.location + z @ self.scale.T

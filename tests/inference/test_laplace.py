@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,3 +58,11 @@ def test_a_direction_without_curvature_stays_finite():
     assert np.isfinite([log_det, condition]).all() and np.isfinite(scale).all()
     assert repaired == 1
     np.testing.assert_allclose(np.diag(scale)[[0, 2]], [0.5, 1.0])
+
+
+def test_a_scale_that_is_not_triangular_is_refused(gaussian):
+    found = laplace_at(gaussian, np.zeros(gaussian.dimension))
+    with pytest.raises(ValueError, match=r"must be lower triangular.*numpy\.linalg\.qr"):
+        replace(found, scale=found.scale.T)
+    turned = np.linalg.qr(found.scale.T, mode="r").T
+    np.testing.assert_allclose(replace(found, scale=turned).covariance, found.covariance, rtol=1e-12)

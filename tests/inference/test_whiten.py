@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from lsm_bayes.inference import laplace_at, sample
 from lsm_bayes.inference.whiten import Affine, affine_from_draws
@@ -25,3 +26,8 @@ def test_whitening_takes_fewer_gradients(gaussian):
     plain, white = (sample(gaussian, metric=m, **arguments)["sample_stats"]["n_steps"].mean() for m in ("diagonal", "laplace"))
     assert float(white) < 0.6 * float(plain)
     assert float(white) < 8
+
+
+def test_coordinates_that_the_compiled_map_cannot_follow_are_refused():
+    with pytest.raises(ValueError, match="must be lower triangular"):
+        Affine(MEAN, np.linalg.cholesky(COVARIANCE).T)
