@@ -36,10 +36,15 @@ COMPILED = get_mode("NUMBA").excluding("scalarize")
 
 @dataclass(frozen=True)
 class Graph:
-    """Inputs by role, and outputs, all 0-d tensors."""
+    """Inputs by role, and outputs, all 0-d tensors; `lean`: choices stay outside of products when it is written down.
+
+    Otherwise ``switch(c, 0, a) * b`` becomes ``switch(c, 0, a * b)``: zero also where ``b`` is not finite, but in the adjoint of a long
+    step each choice is repeated in all that comes before it, which doubles the code.
+    """
 
     inputs: dict[str, list[Variable]]
     outputs: list[Variable]
+    lean: bool = False
 
     @property
     def flat(self) -> list[Variable]:
@@ -152,12 +157,16 @@ def _explain(error: AttributeError, model: Any) -> str:
     return unknown(f"field of {type(error.obj).__name__}", error.name, owner._fields) if owner else str(error)
 
 
-def _rewritten(inputs: list[Variable], outputs: list[Variable], *, keep_views: bool = False) -> tuple[list[Variable], list[Variable]]:
+def _rewritten(
+    inputs: list[Variable], outputs: list[Variable], *, keep_views: bool = False, lean: bool = False
+) -> tuple[list[Variable], list[Variable]]:
     graph = FunctionGraph(inputs, outputs, clone=True)
     # Rewrites for C code search for a BLAS, which costs seconds and warns, and match nothing here. The distributor takes half of
     # the time and makes the kernels no faster.
     # What has yet to be differentiated must not hold a power as a chain of squares: that has no gradient.
-    exclude = ("cxx_only", "local_greedy_distributor", *(("local_view_op", "local_pow_to_nested_squaring") if keep_views else ()))
+    exclude = ["cxx_only", "local_greedy_distributor"]
+    exclude += ["local_view_op", "local_pow_to_nested_squaring"] if keep_views else []
+    exclude += ["local_mul_switch_sink", "local_div_switch_sink"] if lean else []
     rewrite_graph(graph, include=("canonicalize", "stabilize", "specialize"), exclude=exclude)
     return list(graph.inputs), list(graph.outputs)
 
@@ -337,7 +346,7 @@ def _read(path: Path) -> Listing | None:
 
 
 def _written_down(graph: Graph) -> Listing:
-    inputs, outputs = _rewritten(graph.flat, graph.outputs)
+    inputs, outputs = _rewritten(graph.flat, graph.outputs, lean=graph.lean)
     names: dict[Variable, str] = {}
     by_role: dict[str, list[str]] = {}
     position = iter(inputs)

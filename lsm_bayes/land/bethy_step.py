@@ -150,7 +150,7 @@ def _unstressed(
     air, f = surface.air(w.celsius, w.pressure, _air_form(form)), _leaf_form(form)
     bright = x.snow_albedo + (1.0 - x.snow_albedo) * x.snow_albedo * x.snow_albedo * x.snow_albedo * w.snow_light
     albedo = c.ground + c.snow * (bright - c.ground)
-    layers = two_flux.absorbed(c.leaves, two_flux.par_reflectance(albedo), w.cosine, w.direct)
+    layers = two_flux.absorbed(c.leaves, two_flux.par_reflectance(albedo), w.cosine, w.direct, zero_at_night=False)
     each = larger(c.lai / two_flux.LAYERS, 1e-12)
     light = tuple(a * w.par / (PHOTON_ENERGY * each) for a in layers)
     inhibition = leaf.light_inhibition(w.shortwave / PHOTON_ENERGY)
@@ -297,9 +297,9 @@ def _exchange(
         wanted = share * positive_part(wet_canopy, WET_WIDTH)
         wet = quadratic_share(wanted, at_most * x.canopy_water, SHARP)
         intercepted, transpiration = wet * wanted, transpiration * (1.0 - wet * share)
-        sublimed = quadratic_minimum(wet_soil, at_most * x.snow_water, SHARP)
+        sublimed = quadratic_minimum(wet_soil, at_most * x.snow_water, SHARP, positive=True)
         bare = skin_bucket.skin_wetness(x.skin_water) * (wet_soil - sublimed)
-        soil = quadratic_minimum(bare, SOIL_TO_SPARE * weight * x.plant_available_water, SHARP)
+        soil = quadratic_minimum(bare, SOIL_TO_SPARE * weight * x.plant_available_water, SHARP, positive=True)
     latent = (u.air.latent_heat * (transpiration + intercepted + soil) + surface.SUBLIMATION * sublimed) / SECONDS
     return FastFluxes(
         gpp,

@@ -257,7 +257,7 @@ def _light_limited_c4(rates: RatesC4, light: Any) -> Any:
 
 
 def _joined(a: Any, b: Any, form: LeafForm) -> Any:
-    return smaller(a, b) if form.sharpness is None else quadratic_minimum(a, b, form.sharpness)
+    return smaller(a, b) if form.sharpness is None else quadratic_minimum(a, b, form.sharpness, positive=True)
 
 
 def assimilation(rates: Any, light: Any, internal: Any, form: LeafForm) -> Any:

@@ -69,7 +69,7 @@ def par_reflectance(albedo: Any) -> Any:
     return pt.switch(dark < 0, 0.0, dark)
 
 
-def absorbed(leaves: Foliage, ground: Any, cosine: Any, direct: Any) -> tuple[Any, Any, Any]:
+def absorbed(leaves: Foliage, ground: Any, cosine: Any, direct: Any, *, zero_at_night: bool = True) -> tuple[Any, Any, Any]:
     """Return the fraction of PAR that each layer absorbs.
 
     Parameters
@@ -82,11 +82,13 @@ def absorbed(leaves: Foliage, ground: Any, cosine: Any, direct: Any) -> tuple[An
         Of the zenith angle of the sun.
     direct : tensor
         Fraction of PAR that is direct.
+    zero_at_night : bool
+        Return zero where the sun is down; otherwise the fraction for a cosine of one half, for light that is zero itself.
 
     Returns
     -------
     tuple of tensor
-        From above, per incident PAR and ground area, cover included; zero where the sun is down.
+        From above, per incident PAR and ground area, cover included.
     """
     down = cosine < LEAST_COSINE
     mu = pt.switch(down, 0.5, cosine)
@@ -107,7 +109,8 @@ def absorbed(leaves: Foliage, ground: Any, cosine: Any, direct: Any) -> tuple[An
     straight, falling, growing = straight * (1.0 - beam), falling * (1.0 - leaves.diffuse), growing * (1.0 - leaves.diffuse)
     for _ in range(LAYERS):
         growing = growing / leaves.diffuse
-        found.append(pt.switch(down, 0.0, leaves.cover * (straight + falling - growing)))
+        taken = leaves.cover * (straight + falling - growing)
+        found.append(pt.switch(down, 0.0, taken) if zero_at_night else taken)
         straight, falling = straight * beam, falling * leaves.diffuse
     return found[0], found[1], found[2]
 
