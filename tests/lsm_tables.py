@@ -94,7 +94,7 @@ def check_gradients(function: Callable[..., Any], point: Mapping[str, Any], limi
     size = np.maximum(np.abs(x0), 1e-3)
     for k, name in enumerate(point):
         step = np.zeros_like(x0)
-        step[k] = 2e-4 * size[k]
+        step[k] = 2e-5 * size[k]
         f = {s: sum(w * o for w, o in zip(weights, first(*(x0 + s * step)), strict=True)) for s in (-2, -1, 1, 2)}
         numeric = (f[-2] - 8 * f[-1] + 8 * f[1] - f[2]) / (12 * step[k])
         off = np.abs(gradient[k] - numeric) * size[k] / np.maximum(np.abs(numeric) * size[k], 1e-3 * len(outputs))

@@ -181,7 +181,9 @@ class Forcing(NamedTuple):
     wind_speed: float
     co2: float
     lai: float
-    solar_elevation_sine: Annotated[float, Quantity("solar_elevation_sine", "1", "sine of the elevation of the sun, the cosine of its zenith angle")]
+    solar_elevation_sine: Annotated[
+        float, Quantity("solar_elevation_sine", "1", "sine of the elevation of the sun, the cosine of its zenith angle")
+    ]
 
 
 def _of_step(name: str, unit: str, what: str) -> Any:

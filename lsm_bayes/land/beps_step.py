@@ -246,9 +246,7 @@ def fast_step_of(form: Form, site: Site) -> Callable[..., tuple[Any, FastFluxes]
         saturated_suction = [p.soil_suction + s for s in site.suction]
         suctions = [layered_root_stress.suction(*v) for v in zip(soil_water, site.porosity, saturated_suction, exponents, strict=True)]
         fractions = roots(p.root_decay, site)
-        stress = layered_root_stress.layered_stress(
-            suctions, soil_temperature, fractions, site.stress_onset, site.stress_steepness, soft
-        )
+        stress = layered_root_stress.layered_stress(suctions, soil_temperature, fractions, site.stress_onset, site.stress_steepness, soft)
 
         wetted = rain_o.fraction + snow_o.fraction, rain_u.fraction + snow_u.fraction
         canopy = _Canopy(air, up, leaf, plant, storeys, gaps_o, gaps_u, absorbed, capacity, stress.factor, wetted)
@@ -289,7 +287,15 @@ def fast_step_of(form: Form, site: Site) -> Callable[..., tuple[Any, FastFluxes]
         layers = [
             explicit_soil_heat.Layer(*v)
             for v in zip(
-                soil_temperature, soil_ice, soil_water, site.thickness, site.porosity, site.mineral, site.bulk_density, site.organic, strict=True
+                soil_temperature,
+                soil_ice,
+                soil_water,
+                site.thickness,
+                site.porosity,
+                site.mineral,
+                site.bulk_density,
+                site.organic,
+                strict=True,
             )
         ]
         conductivities = [explicit_soil_heat.conductivity(v) for v in layers]
@@ -432,7 +438,13 @@ def slow_step_of(form: Form, site: Site) -> Callable[..., tuple[State, Any, Flux
         lai = over, clumped_canopy.understorey_area(over, site.plants is not None)
         deep = sum(getattr(z, f"soil_temperature_{i}") for i in LAYERS[:1])
         respired = allometric_respiration.maintenance(
-            site.plants, pt.constant(site.annual_lai, dtype="float64"), lai, f.air_temperature, deep, f.solar_elevation_sine, (p.respiration_q10, 0.046)
+            site.plants,
+            pt.constant(site.annual_lai, dtype="float64"),
+            lai,
+            f.air_temperature,
+            deep,
+            f.solar_elevation_sine,
+            (p.respiration_q10, 0.046),
         )
         width = allometric_respiration.GROWTH_WIDTH * soft
         gross = m.step_gpp_over / 24.0, m.step_gpp_under / 24.0

@@ -67,7 +67,7 @@ def light_status(lai: Any, extinction: Any, grass: bool, widths: Widths = SMOOTH
     Returns
     -------
     tensor
-        0 to 1 (Arora & Boer 2005, equation 18 and below).
+        0 to 1 (Arora & Boer 2005).
     """
     return positive_part(1.0 - lai / GRASS_AREA, widths.light) if grass else pt.exp(-extinction * lai)
 
@@ -87,7 +87,7 @@ def normal(light: Any, water: Any, p: Traits, grass: bool) -> Fractions:
     Returns
     -------
     Fractions
-        Adding up to one (Arora & Boer 2005, equations 15 to 17 and 21 to 22).
+        Adding up to one (Arora & Boer 2005).
     """
     w = p.sensitivity
     if grass:

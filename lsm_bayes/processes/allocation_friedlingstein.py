@@ -99,7 +99,7 @@ def limitations(lai: Any, moisture: Any, soil_temperature: Any, soil_humidity: A
     Returns
     -------
     tuple of tensor
-        0.1 to 1 (Friedlingstein et al. 1999, equations 3 to 9).
+        0.1 to 1 (Friedlingstein et al. 1999).
     """
     light = pt.exp(-p.extinction * lai)
     light = LEAST_LIMIT + positive_part(light - LEAST_LIMIT, widths.limit)
@@ -127,7 +127,7 @@ def shares(light: Any, below_ground: Any, lai: Any, p: Traits, widths: Widths = 
     Returns
     -------
     tuple of tensor
-        Leaves, sapwood and roots, adding up to one (Friedlingstein et al. 1999, equations 1 and 2, leaves between 0.2 and 0.5).
+        Leaves, sapwood and roots, adding up to one (Friedlingstein et al. 1999, leaves between 0.2 and 0.5).
     """
     root = p.root * 3.0 * light / (light + 2.0 * below_ground)
     root = LEAST_ROOT + positive_part(root - LEAST_ROOT, widths.fraction)

@@ -5,6 +5,8 @@ Ryan (1991), doi 10.2307/1941808; Knorr (2000), doi 10.1046/j.1365-2699.2000.001
 
 from typing import Any, NamedTuple
 
+from lsm_bayes.processes.smoothing import positive_part
+
 CARBON = 12.0  # g mol-1
 
 
@@ -15,7 +17,7 @@ class Respired(NamedTuple):
     growth: Any
 
 
-def autotrophic(gross: Any, dark: Any, leaf_share: Any, growth_cost: Any) -> Respired:
+def autotrophic(gross: Any, dark: Any, leaf_share: Any, growth_cost: Any, *, paid_ahead: bool = True, width: float = 0.0) -> Respired:
     """Return maintenance and growth respiration.
 
     Parameters
@@ -28,11 +30,17 @@ def autotrophic(gross: Any, dark: Any, leaf_share: Any, growth_cost: Any) -> Res
         Share of leaves in maintenance respiration.
     growth_cost : tensor
         Growth respiration per assimilate that maintenance leaves.
+    paid_ahead : bool
+        Growth respiration is negative where maintenance exceeds assimilation, at night: reserves are used that were paid for. Otherwise
+        it is zero there, as in JSBACH.
+    width : float
+        Of that kink, in the unit of `gross`.
 
     Returns
     -------
     Respired
-        Growth respiration is negative where maintenance exceeds assimilation, at night: reserves are used that were paid for.
+        Maintenance and growth respiration.
     """
     maintenance = dark / leaf_share
-    return Respired(maintenance, growth_cost * (gross - maintenance))
+    left = gross - maintenance
+    return Respired(maintenance, growth_cost * (left if paid_ahead else positive_part(left, width)))

@@ -7,7 +7,7 @@ temperatures K.
 
 Internal CO2 is where diffusion and assimilation agree. The difference grows with internal CO2 from below zero at none to above zero
 at the CO2 that dark respiration builds up behind closed stomata, so that there is one root between. It is found by a fixed number of Newton
-steps on values, halving the bracket where a step would leave it, and then by one Newton step that is differentiated: its gradient is
+steps on values, dividing the bracket where a step would leave it, and then by one Newton step that is differentiated: its gradient is
 that of the implicit function.
 """
 
@@ -88,7 +88,7 @@ def thermal_factor(temperature: Any, response: Thermal) -> Any:
     Returns
     -------
     tensor
-        1 (Lawrence et al. 2019, CLM5 technical note, equations 9.8 to 9.11).
+        1 (Lawrence et al. 2019, CLM5 technical note, chapter 9).
     """
     return farquhar.peaked(temperature, *response, REFERENCE, GAS_CONSTANT)
 
@@ -116,7 +116,7 @@ def kinetics(temperature: Any, pressure: Any, oxygen: Any) -> Kinetics:
 
 
 def acclimated(growth: Any, home: Any) -> tuple[Thermal, Thermal, Any]:
-    """Return how photosynthesis acclimates to temperature (Kumarathunge et al. 2019, equations 7 to 12).
+    """Return how photosynthesis acclimates to temperature (Kumarathunge et al. 2019).
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def vcmax_factor_c4(temperature: Any) -> Any:
     Returns
     -------
     tensor
-        1 (CLM5 technical note, equation 9.14).
+        1 (CLM5 technical note, chapter 9).
     """
     gates = pt.sigmoid(0.2 * (temperature - 288.15)) * pt.sigmoid(0.3 * (313.15 - temperature))
     return 2.0 ** ((temperature - REFERENCE) / 10.0) * gates
@@ -288,6 +288,11 @@ def gross_c4(vcmax: Any, light: Any, slope: Any, pressure: Any, form: Form = SMO
     return gross
 
 
+def _between(low: Any, high: Any) -> Any:
+    # The bracket spans decades: its middle is that of the logarithms.
+    return pt.switch(low > 0, pt.sqrt(low * high), 0.1 * high)
+
+
 def exchange(
     gross: Callable[[Any], Any],
     conductance: Callable[[Any, Any], Any],
@@ -329,6 +334,6 @@ def exchange(
         return total, net, opened, internal - co2 + net * pressure * (WATER_PER_CO2_BOUNDARY / boundary + WATER_PER_CO2 / opened)
 
     high = co2 + respiration * pressure * (WATER_PER_CO2_BOUNDARY / boundary + WATER_PER_CO2 / residual)
-    internal = newton.solve(lambda internal: at(internal)[3], 0.7 * co2, steps, low=0.0 * co2, high=high)
+    internal = newton.solve(lambda internal: at(internal)[3], 0.7 * co2, steps, low=0.0 * co2, high=high, middle=_between)
     total, net, opened, _ = at(internal)
     return Exchange(total, net, opened, internal)

@@ -1,6 +1,6 @@
 """A leaf with Ball-Berry stomata whose internal CO2 follows from three fixed iterations: Noah-MP.
 
-Collatz et al. (1991), doi 10.1016/0168-1923(91)90002-8; Niu et al. (2011), doi 10.1029/2010JD015139, equations B7 to B14, and the public
+Collatz et al. (1991), doi 10.1016/0168-1923(91)90002-8; Niu et al. (2011), doi 10.1029/2010JD015139, and the public
 source. The iterations are the model: they stop before they converge, and start from a fixed fraction of ambient CO2. Rates are
 umol m-2 s-1 per leaf area, pressures Pa, and within this file resistances s m2 umol-1 where they are not s m-1.
 """

@@ -1,6 +1,6 @@
 """Stomatal resistance as a product of stress factors (Jarvis 1976, doi 10.1098/rstb.1976.0035), as in Noah-MP.
 
-Niu et al. (2011), doi 10.1029/2010JD015139, equations B1 to B6, and the public source: the resistance is that of a leaf, not divided by
+Niu et al. (2011), doi 10.1029/2010JD015139, and the public source: the resistance is that of a leaf, not divided by
 the leaf area as in the older Noah, the light is twice the absorbed PAR, and humidity counts by mixing ratio.
 """
 
@@ -93,7 +93,7 @@ def resistance(
     Returns
     -------
     tensor
-        s m-1 (Niu et al. 2011, equation B1).
+        s m-1 (Niu et al. 2011).
     """
     f = 2.0 * light / p.light
     bright = larger((p.least_resistance / p.largest_resistance + f) / (1.0 + f), pt.as_tensor(LEAST))

@@ -50,13 +50,16 @@ class LeafForm(NamedTuple):
     frozen_electrons: bool = False  # jmax goes on below zero with temperature, as in the source of BETHY
     least_jmax: float = 1e-12  # mol m-2 s-1
     added_jmax: bool = True  # the least is added; otherwise jmax is at least that
+    idle_frost: bool = False  # no electron transport at a given conductance where jmax is zero, as in the source of JSBACH
+    gas_constant: float = GAS_CONSTANT  # J mol-1 K-1
 
 
 BETHY = Kinetics()
 BETHY_FORM = LeafForm()
 BETHY_SOURCE = LeafForm(warmth_width=0.0, frozen_electrons=True)
 JSBACH = Kinetics(respiration_ratio_c4=0.031)
-JSBACH_SOURCE = LeafForm(sharpness=None, zero=273.15, warmth_width=0.0, added_jmax=False)
+JSBACH_FORM = LeafForm(zero=273.15)
+JSBACH_SOURCE = LeafForm(None, 273.15, 0.0, added_jmax=False, idle_frost=True, gas_constant=8.314472)
 
 
 class RatesC3(NamedTuple):
@@ -82,7 +85,7 @@ class RatesC4(NamedTuple):
     hot: Any  # factor of assimilation
 
 
-def arrhenius(celsius: Any, energy: Any, zero: float) -> Any:
+def arrhenius(celsius: Any, energy: Any, form: LeafForm) -> Any:
     """Return the factor of a rate with temperature, one at 25 degC.
 
     Parameters
@@ -91,15 +94,15 @@ def arrhenius(celsius: Any, energy: Any, zero: float) -> Any:
         degC.
     energy : tensor
         Activation energy, J mol-1.
-    zero : float
-        K, of 0 degC.
+    form : LeafForm
+        0 degC and the gas constant.
 
     Returns
     -------
     tensor
         Dimensionless (Knorr 2000, equation 106).
     """
-    return pt.exp(energy * ((celsius - 25.0) / ((25.0 + zero) * GAS_CONSTANT * (celsius + zero))))
+    return pt.exp(energy * ((celsius - 25.0) / ((25.0 + form.zero) * form.gas_constant * (celsius + form.zero))))
 
 
 def hot_gate(celsius: Any) -> Any:
@@ -176,13 +179,13 @@ def rates_c3(celsius: Any, inhibition: Any, vcmax25: Any, jmax_ratio: Any, kinet
     k = kinetics
     warmth = positive_part(celsius, form.warmth_width)
     hot = hot_gate(celsius)
-    oxygen_half = k.michaelis_oxygen * arrhenius(celsius, k.energy_michaelis_oxygen, form.zero)
+    oxygen_half = k.michaelis_oxygen * arrhenius(celsius, k.energy_michaelis_oxygen, form)
     return RatesC3(
-        vcmax=vcmax25 * arrhenius(celsius, k.energy_vcmax, form.zero),
+        vcmax=vcmax25 * arrhenius(celsius, k.energy_vcmax, form),
         jmax=vcmax25 * jmax_ratio * 0.04 * (celsius if form.frozen_electrons else warmth),
-        respiration=k.respiration_ratio * vcmax25 * arrhenius(celsius, k.energy_respiration, form.zero) * hot * inhibition,
+        respiration=k.respiration_ratio * vcmax25 * arrhenius(celsius, k.energy_respiration, form) * hot * inhibition,
         compensation=k.compensation_slope * warmth,
-        half=k.michaelis_co2 * arrhenius(celsius, k.energy_michaelis_co2, form.zero) * (1.0 + k.oxygen / oxygen_half),
+        half=k.michaelis_co2 * arrhenius(celsius, k.energy_michaelis_co2, form) * (1.0 + k.oxygen / oxygen_half),
         yield_=k.quantum_yield,
         hot=hot,
     )
@@ -214,9 +217,9 @@ def rates_c4(celsius: Any, inhibition: Any, vcmax25: Any, pep25: Any, kinetics: 
     k = kinetics
     hot = hot_gate(celsius)
     return RatesC4(
-        vcmax=vcmax25 * arrhenius(celsius, k.energy_vcmax, form.zero),
-        pep=pep25 * arrhenius(celsius, k.energy_pep, form.zero),
-        respiration=k.respiration_ratio_c4 * vcmax25 * arrhenius(celsius, k.energy_respiration, form.zero) * hot * inhibition,
+        vcmax=vcmax25 * arrhenius(celsius, k.energy_vcmax, form),
+        pep=pep25 * arrhenius(celsius, k.energy_pep, form),
+        respiration=k.respiration_ratio_c4 * vcmax25 * arrhenius(celsius, k.energy_respiration, form) * hot * inhibition,
         yield_=k.quantum_yield_c4,
         curvature=k.curvature_c4,
         hot=hot,
@@ -317,11 +320,14 @@ def assimilation_at_conductance(rates: Any, light: Any, conducted: Any, co2: Any
     if isinstance(rates, RatesC4):
         by_co2 = (conducted * co2 + rates.respiration) / (1.0 + conducted / rates.pep)
         return rates.hot * _joined(_light_limited_c4(rates, light), by_co2, form)
-    by_light = _diffusing(0.25 * _electrons(rates, light, form), 2.0 * rates.compensation, rates, conducted, co2)
+    electrons = _electrons(rates, light, form)
+    if form.idle_frost:
+        electrons = pt.switch(rates.jmax <= 0, 0.0, electrons)
+    by_light = _diffusing(0.25 * electrons, 2.0 * rates.compensation, rates, conducted, co2)
     return rates.hot * _joined(by_light, _diffusing(rates.vcmax, rates.half, rates, conducted, co2), form)
 
 
-def air_per_volume(celsius: Any, pressure: Any, zero: float) -> Any:
+def air_per_volume(celsius: Any, pressure: Any, zero: float, gas_constant: float = GAS_CONSTANT) -> Any:
     """Return the amount of air in a volume, which makes mol m-2 s-1 of a conductance in m s-1.
 
     Parameters
@@ -332,13 +338,15 @@ def air_per_volume(celsius: Any, pressure: Any, zero: float) -> Any:
         Pa.
     zero : float
         K, of 0 degC.
+    gas_constant : float
+        J mol-1 K-1.
 
     Returns
     -------
     tensor
         mol m-3.
     """
-    return pressure / (GAS_CONSTANT * (celsius + zero))
+    return pressure / (gas_constant * (celsius + zero))
 
 
 def conductance(net: Any, internal: Any, co2: Any, air: Any, least: float) -> Any:
@@ -353,14 +361,15 @@ def conductance(net: Any, internal: Any, co2: Any, air: Any, least: float) -> An
     air : tensor
         mol m-3.
     least : float
-        Of the cuticle, m s-1, approached over ten times itself.
+        Of the cuticle, m s-1, approached over ten times itself; zero: none, as in JSBACH, with a kink at zero.
 
     Returns
     -------
     tensor
         m s-1, above the least by 3.7 times the least where assimilation is zero, as in BETHY.
     """
-    return floored(WATER_PER_CO2 * net / ((co2 - internal) * air), least, 10.0 * least)
+    diffusing = WATER_PER_CO2 * net / ((co2 - internal) * air)
+    return floored(diffusing, least, 10.0 * least) if least > 0 else positive_part(diffusing)
 
 
 def internal_co2(net: Any, conducted: Any, co2: Any, width: float = 0.0) -> Any:

@@ -1,8 +1,8 @@
 """Leaf area of crops in LoGro-P, the phenology of JSBACH: summer crops, a second crop, or winter crops, by heat sums from fixed dates.
 
-Public source of ICON-Land; parameters of Reick et al. (2021), JSBACH 3, doi 10.17617/2.3279802. Temperatures are degC, leaf area m2 m-2. A
-plot has summer crops or winter crops in a year. Which, and when they are harvested, follows from comparisons on the day: heat sums and phase
-have no gradient to what is calibrated. Leaf area has one, within a phase; the widths round the thresholds that act on it.
+Public source of ICON-Land; Reick et al. (2021), JSBACH 3, doi 10.17617/2.3279802. Temperatures are degC, leaf area m2 m-2. A plot has
+summer crops or winter crops in a year. Which, and when they are harvested, follows from comparisons on the day: heat sums and phase have
+no gradient to what is calibrated. Leaf area has one, within a phase; the widths round the thresholds that act on it.
 """
 
 from typing import Any, NamedTuple

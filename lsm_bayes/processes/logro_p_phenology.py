@@ -1,7 +1,7 @@
 """Leaf area by logistic growth in phases that weather starts and ends: LoGro-P, the phenology of JSBACH, for five kinds of plants.
 
-Böttcher et al. (2016), doi 10.3390/rs8070580, section 2.3, and Dalmonech et al. (2015), doi 10.1002/2014JG002735; alternating model of bud
-burst by Murray et al. (1989), doi 10.2307/2404093; public source of ICON-Land. Temperatures are degC, leaf area m2 m-2, and a step of
+Reick et al. (2021), JSBACH 3, doi 10.17617/2.3279802; alternating model of bud burst by Murray et al. (1989), doi 10.2307/2404093; public
+source of ICON-Land. Temperatures are degC, leaf area m2 m-2, and a step of
 the phases is one day.
 
 Phases, heat sums and counters are memory. With exact thresholds phases are 0 or 1 and their timing has no gradient; with widths

@@ -12,7 +12,18 @@ import pytensor.tensor as pt
 from pytensor.gradient import disconnected_grad
 
 
-def solve(residual: Callable[[Any], Any], start: Any, iterations: int, low: Any | None = None, high: Any | None = None) -> Any:
+def _mean(low: Any, high: Any) -> Any:
+    return 0.5 * (low + high)
+
+
+def solve(
+    residual: Callable[[Any], Any],
+    start: Any,
+    iterations: int,
+    low: Any | None = None,
+    high: Any | None = None,
+    middle: Callable[[Any, Any], Any] = _mean,
+) -> Any:
     """Solve an equation for one unknown.
 
     Parameters
@@ -27,6 +38,8 @@ def solve(residual: Callable[[Any], Any], start: Any, iterations: int, low: Any 
     low, high : tensor, optional
         Bounds of the solution. With one of them a step that would leave it goes half of the way there. With both, between which the
         residual rises, the bracket closes in with every iteration, and a step that would leave it goes to its middle.
+    middle : callable
+        ``middle(low, high)``, in place of the mean.
 
     Returns
     -------
@@ -49,7 +62,7 @@ def solve(residual: Callable[[Any], Any], start: Any, iterations: int, low: Any 
             under = r < 0
             low, high = pt.switch(under, y, low), pt.switch(under, high, y)
             out = pt.or_(moved < low, moved > high)
-            moved = pt.switch(out, 0.5 * (low + high), moved)
+            moved = pt.switch(out, middle(low, high), moved)
         elif low is not None or high is not None:
             bound = high if low is None else low
             out = moved >= bound if low is None else moved <= bound

@@ -1,7 +1,7 @@
 """Factors by which dry soil limits plants, from the water of the soil layers that hold roots: CABLE and Noah-MP.
 
-CABLE: Kowalczyk et al. (2006), doi 10.4225/08/58615c6a9a51d; Haverd et al. (2016), doi 10.5194/gmd-9-3111-2016 (after Lai & Katul 2000,
-doi 10.1016/S0309-1708(99)00039-0). Noah-MP: Niu et al. (2011), doi 10.1029/2010JD015139, equations 7.14 and B5. All from the public
+CABLE: Kowalczyk et al. (2006), doi 10.4225/08/58615c6a9a51d; Haverd et al. (2016), doi 10.5194/gmd-9-3111-2016 (after Lai & Katul
+2000). Noah-MP: Niu et al. (2011), doi 10.1029/2010JD015139. All from the public
 sources. With a width above zero the kinks are rounded (softplus) over that width of the quantity that is limited.
 """
 

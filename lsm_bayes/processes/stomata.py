@@ -137,11 +137,13 @@ def medlyn(
     else:
         deficit = larger(saturated - vapour_pressure, pt.as_tensor(LEAST_DEFICIT))
     deficit = deficit * 1e-3
-    idle = net <= LEAST_NET if form.assimilation == 0 else pt.as_tensor(False)
-    assimilated = pt.switch(idle, 1.0, net) if form.assimilation == 0 else positive_part(net, form.assimilation)
+    exact = form.assimilation == 0
+    idle = net <= LEAST_NET
+    assimilated = pt.switch(idle, 1.0, net) if exact else positive_part(net, form.assimilation)
     term = factor * WATER_PER_CO2 * assimilated * pressure / co2
     q = (slope * term) ** 2 / (boundary * deficit)
     base = residual + term
     b = 2.0 * base + q
     inside = q * (q + 4.0 * (base + boundary))
-    return pt.switch(idle, residual, 0.5 * (b + pt.sqrt(inside)))
+    found = 0.5 * (b + pt.sqrt(inside))
+    return pt.switch(idle, residual, found) if exact else found

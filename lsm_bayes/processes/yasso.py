@@ -1,6 +1,6 @@
 """Soil carbon of YASSO07, as in JSBACH: litter in four classes of solubility above and below ground, and humus.
 
-Tuomi et al. (2009), doi 10.1016/j.ecolmodel.2009.05.016, and (2011), doi 10.1016/j.envsoft.2011.05.009; Goll et al. (2015), doi
+Tuomi et al. (2009), doi 10.1016/j.ecolmodel.2009.05.016, and (2011), doi 10.1016/j.ecolmodel.2010.10.025; Goll et al. (2015), doi
 10.1002/2014GB004988 (JSBACH), and the public source of ICON-Land. Pools are carbon per area in any unit, rates are per year. The
 step is explicit: a day decomposes at most a few percent. The source floors pools at zero afterwards, which never acts with daily steps
 and is left out.
@@ -59,7 +59,7 @@ def temperature_factor(temperature: Any) -> Any:
     Returns
     -------
     tensor
-        1; one at 0 degC (Tuomi et al. 2009, equation 4, without the variation within the year).
+        1; one at 0 degC (Tuomi et al. 2009, without the variation within the year).
     """
     return pt.exp(0.095 * temperature - 0.0014 * temperature**2)
 
@@ -75,7 +75,7 @@ def precipitation_factor(precipitation: Any) -> Any:
     Returns
     -------
     tensor
-        0 to 1 (Tuomi et al. 2009, equation 4).
+        0 to 1 (Tuomi et al. 2009).
     """
     return -pt.expm1(-1.21 * precipitation)
 
@@ -91,7 +91,7 @@ def size_factor(diameter: Any) -> Any:
     Returns
     -------
     tensor
-        1 up to 1.99 cm, falling beyond (Tuomi et al. 2011, equation 3): a kink in a number that is a constant of the plant.
+        1 up to 1.99 cm, falling beyond (Tuomi et al. 2011): a kink in a number that is a constant of the plant.
     """
     return smaller((1.0 - 1.71 * diameter + 0.86 * diameter**2) ** -0.306, pt.as_tensor(1.0))
 

@@ -1,10 +1,10 @@
 """Assimilation coupled to stomatal, boundary layer and mesophyll conductance as the root of a cubic: ORCHIDEE.
 
 Yin & Struik (2009), doi 10.1016/j.njas.2009.07.001, appendices B (C3) and C (C4), as in the public source of ORCHIDEE (diffuco_trans_co2).
-Rates are umol m-2 s-1 per leaf area, CO2 and oxygen ubar, conductances are to CO2, mol m-2 s-1 bar-1. Each limit, of Rubisco and of electron
-transport, gives a cubic; the smaller of the two rates holds. As in the source, the C4 conductance responds to ambient CO2 rather than
-to that at the surface of the leaf. Where a cubic has no three real roots the source has no assimilation: nor has the
-exact form, whose gradient is zero there.
+Rates are umol m-2 s-1 per leaf area, CO2 and oxygen ubar, conductances are to CO2, mol m-2 s-1 bar-1. Each limit, of Rubisco and of
+electron transport, gives a cubic; the smaller of the two rates holds. The source solves the C4 cubic with a conductance that responds to
+CO2 at the surface of the leaf, and reports one for ambient CO2: an option of the exact form. Where a cubic has no three real roots the
+source has no assimilation: nor has the exact form, whose gradient is zero there.
 """
 
 import math
@@ -24,9 +24,10 @@ class Form(NamedTuple):
 
     sharpness: float | None = 0.99  # of gross rates; None: hard, as in the source
     width: float = 1e-3  # umol m-2 s-1, of the gross rate above zero; 0: hard
+    ambient: bool = False  # report the C4 conductance for ambient CO2, not for that at the surface, as the source does
 
 
-EXACT, SMOOTH = Form(None, 0.0), Form()
+EXACT, SMOOTH = Form(None, 0.0, True), Form()
 
 
 class Limit(NamedTuple):
@@ -73,7 +74,7 @@ def humidity_factor(deficit: Any, level: Any = 0.85, slope: Any = 0.14) -> Any:
     Returns
     -------
     tensor
-        1 (Yin & Struik 2009, equation 15).
+        1 (Yin & Struik 2009).
     """
     return 1.0 / (1.0 / (level - slope * deficit) - 1.0)
 
@@ -217,7 +218,7 @@ def exchange_c3(
     Returns
     -------
     Exchange
-        Net assimilation is the smallest root of the cubic (Yin & Struik 2009, equations 30 to 36).
+        Net assimilation is the smallest root of the cubic (Yin & Struik 2009, appendix B).
     """
     inner, outer = 1.0 / mesophyll, 1.0 / mesophyll + 1.0 / boundary
     steep = residual * inner + humidity
@@ -283,8 +284,9 @@ def exchange_c4(
     g, rm, half_specificity = c.conductance, 0.5 * respiration, 0.5 / specificity
     oxygen = [OXYGEN, c.psii / (c.diffusion * g)]  # in the bundle sheath, with A
     start = (g * half_specificity * OXYGEN - (1.0 + half_specificity * c.psii / c.diffusion) * respiration + rm) / (g + c.pump)
-    opening = humidity / (co2 - start)
-    conductance = [residual + opening * respiration, opening]
+    # Conductance times CO2 at the surface above the compensation point, with A.
+    reach = co2 - start
+    opened = [residual * reach + humidity * respiration, humidity - residual / boundary]
     gross = [respiration, 1.0]
     found = []
     for limit in limits:
@@ -293,9 +295,10 @@ def exchange_c4(
         sheath = _plus([limit.capacity * half_specificity * o for o in oxygen], _times(gross, below))
         internal = _plus([g * s for s in sheath], _times([rm - limit.supplied, 1.0], spare))
         internal = [x / (g + limit.pump) for x in internal]
-        outside = _plus(_times(conductance, [co2, -1.0 / boundary]), [0.0, -1.0])
-        cubic = _plus(_times(internal, conductance), [-x for x in _times(spare, outside)])
+        outside = _plus(_times(opened, [co2, -1.0 / boundary]), [0.0, -reach, 1.0 / boundary])
+        cubic = _plus(_times(internal, opened), [-x for x in _times(spare, outside)])
         found.append(trigonometric_root(cubic[2] / cubic[3], cubic[1] / cubic[3], cubic[0] / cubic[3], 4.0 * math.pi))
     net = _joined(found, respiration, form)
-    opened = residual + opening * (net + respiration)
-    return Exchange(net, opened, co2 - net / boundary - net / opened)
+    conductance = (opened[0] + opened[1] * net) / (reach - net / boundary)
+    internal_co2 = co2 - net / boundary - net / conductance
+    return Exchange(net, residual + humidity * (net + respiration) / reach if form.ambient else conductance, internal_co2)

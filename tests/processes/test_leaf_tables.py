@@ -7,13 +7,62 @@ import numpy as np
 import pytest
 from lsm_tables import Table, check_gradients, evaluate, rows, table, worst
 
+from lsm_bayes.processes import canopy_respiration, farquhar, jarvis, leaf_photosynthesis, stomata
 from lsm_bayes.processes import conductance_quadratic as cable
 from lsm_bayes.processes import coupled_leaf as fates
-from lsm_bayes.processes import farquhar, jarvis, stomata
 from lsm_bayes.processes import iterated_leaf as noah
 from lsm_bayes.processes import yin_struik_leaf as orchidee
 
 REFERENCE, GAS = fates.REFERENCE, fates.GAS_CONSTANT
+
+
+def jsbach_leaf(c3: bool, form: leaf_photosynthesis.LeafForm) -> Callable[..., Any]:
+    """Return both stages, with the conductance between them reduced by a factor, and net primary production."""
+
+    def exchange(
+        vcmax: Any, jmax: Any, celsius: Any, pressure: Any, par: Any, light: Any, co2: Any, nitrogen: Any, water: Any, width: float = 0.0
+    ) -> Any:
+        inhibition = leaf_photosynthesis.light_inhibition(2.0 * par)
+        if c3:
+            rates: Any = leaf_photosynthesis.rates_c3(celsius, inhibition, vcmax, jmax / vcmax, leaf_photosynthesis.JSBACH, form)
+        else:
+            rates = leaf_photosynthesis.rates_c4(celsius, inhibition, vcmax, 1e3 * jmax, leaf_photosynthesis.JSBACH, form)
+        rates = leaf_photosynthesis.with_nitrogen(rates, nitrogen)
+        air = leaf_photosynthesis.air_per_volume(celsius, pressure, form.zero, form.gas_constant)
+        internal = (0.87 if c3 else 0.67) * co2
+        net = leaf_photosynthesis.assimilation(rates, light, internal, form) - rates.respiration
+        unstressed = leaf_photosynthesis.conductance(net, internal, co2, air, 4e-5 if width > 0 else 0.0)
+        stressed = water * unstressed
+        conducted = stressed * air / leaf_photosynthesis.WATER_PER_CO2
+        gross = leaf_photosynthesis.assimilation_at_conductance(rates, light, conducted, co2, form)
+        inside = leaf_photosynthesis.internal_co2(gross - rates.respiration, conducted, co2, width)
+        costs = canopy_respiration.autotrophic(gross, rates.respiration, 0.4, 0.2, paid_ahead=False, width=width * 1e-3)
+        return unstressed, stressed, inside, gross, rates.respiration, gross - sum(costs)
+
+    return exchange
+
+
+JSBACH = ("carbox", "etransport", "t", "p", "par", "apar", "ca", "nscl", "water_factor")
+
+
+@pytest.mark.parametrize("c3", [True, False])
+def test_assimilation_of_jsbach(c3: bool) -> None:
+    d = table("jsbach_assimilation")
+    d = rows(d, (d["c4"] < 0.5) == c3)
+    d["t"] = d["t"] - 273.15
+    found = evaluate(jsbach_leaf(c3, leaf_photosynthesis.JSBACH_SOURCE), *(d[n] for n in JSBACH))
+    for got, name in zip(found, ("gs0", "gs", "ci", "a", "rd", "npp"), strict=True):
+        assert worst(got, d[name]) < 1e-9, name
+
+
+def test_gradients_of_the_jsbach_leaf() -> None:
+    for c3 in (True, False):
+        inner = jsbach_leaf(c3, leaf_photosynthesis.JSBACH_FORM)
+
+        def scaled(vcmax: Any, celsius: Any, par: Any, co2: Any, water: Any, inner: Any = inner) -> Any:
+            return inner(1e-6 * vcmax, 1.9e-6 * vcmax, celsius, 1e5, 1e-6 * par, 0.5e-6 * par, 1e-6 * co2, 0.8, water, 1e-6)
+
+        check_gradients(scaled, {"vcmax": 60.0, "celsius": [25.0, 2.0], "par": [800.0, 20.0], "co2": 400.0, "water": 0.5})
 
 
 def test_functions_of_fates() -> None:
@@ -177,7 +226,7 @@ def test_smooth_coupled_leaf_converges() -> None:
     values = [np.array([v]) for v in POINT.values()]
     exact = evaluate(smooth_leaf(True, True, fates.EXACT, stomata.EXACT), *values)
     off = []
-    for f in (1.0, 0.1, 0.001):
+    for f in (1.0, 0.1, 1e-5):
         form = fates.Form(1.0 - 0.02 * f, width=0.02 * f)
         opening = stomata.Form(*(f * w for w in stomata.SMOOTH))
         off.append(worst(evaluate(smooth_leaf(True, True, form, opening), *values), exact))
@@ -241,7 +290,7 @@ def test_cable_smooth() -> None:
         check_gradients(micro(cable.SMOOTH), CABLE | {"light": [25.0, 0.3]})
         values = [np.array([v]) for v in CABLE.values()]
         exact = evaluate(micro(cable.EXACT), *values)
-        off = [worst(evaluate(micro(cable.Form(1.0 - 0.01 * f, 1e-6 * f)), *values), exact) for f in (1.0, 0.1, 0.001)]
+        off = [worst(evaluate(micro(cable.Form(1.0 - 0.01 * f, 1e-6 * f)), *values), exact) for f in (1.0, 0.1, 1e-5)]
         assert off[0] > off[1] > off[2] and off[2] < 1e-4
 
 
@@ -307,7 +356,7 @@ def test_noah_smooth() -> None:
         check_gradients(named(noah.SMOOTH), point)
         values = [np.array([v]) for v in point.values()]
         exact = evaluate(noah_leaf(pathway, noah.EXACT), *values)
-        off = [worst(evaluate(noah_leaf(pathway, noah.Form(1.0 - 0.01 * f, 0.02 * f)), *values), exact) for f in (1.0, 0.1, 0.001)]
+        off = [worst(evaluate(noah_leaf(pathway, noah.Form(1.0 - 0.01 * f, 0.02 * f)), *values), exact) for f in (1.0, 0.1, 1e-5)]
         assert off[0] > off[1] > off[2] and off[2] < 1e-4
 
 
@@ -345,7 +394,10 @@ def test_cubic_of_orchidee(c3: bool) -> None:
     net, conductance, internal = evaluate(orchidee_leaf(c3, orchidee.EXACT), *(d[n] for n in ORCHIDEE))
     assert worst(net, d["a"]) < 1e-9
     assert worst(conductance, d["gs"]) < 1e-9
-    print(c3, worst(net, d["a"]), worst(conductance, d["gs"]), worst(internal, d["ci"]))
+    # The source finds internal CO2 from the carboxylation rate, which amplifies the rounding of its root, and where C4 plants fix all
+    # that they could, divides by a guard: these rows are no solution of its equations.
+    solved = np.abs(internal - d["ci"]) < 1e-8 * d["ca"]
+    assert solved.sum() >= (121 if c3 else 51), solved.sum()
 
 
 def test_cubic_numbers_of_the_specification() -> None:
@@ -373,7 +425,7 @@ def test_orchidee_smooth() -> None:
         check_gradients(named(orchidee.SMOOTH), point | {"j": [60.0, 3.0]})
         values = [np.array([v]) for v in point.values()]
         exact = evaluate(orchidee_leaf(c3, orchidee.EXACT), *values)
-        off = [worst(evaluate(orchidee_leaf(c3, orchidee.Form(1.0 - 0.01 * f, 1e-3 * f)), *values), exact) for f in (1.0, 0.1, 0.001)]
+        off = [worst(evaluate(orchidee_leaf(c3, orchidee.Form(1.0 - 0.01 * f, 1e-3 * f, True)), *values), exact) for f in (1.0, 0.1, 1e-5)]
         assert off[0] > off[1] > off[2] and off[2] < 1e-4
 
 

@@ -168,7 +168,7 @@ def test_richards_step_of_noah(option: int) -> None:
 def test_water_beyond_the_pores_is_not_lost() -> None:
     for width in (0.0, 0.01):
         found = evaluate(
-            lambda w, i: richards.within_pores(w, i, 0.4, THICKNESS, width),
+            lambda w, i, width=width: richards.within_pores(w, i, 0.4, THICKNESS, width),
             [one(w) for w in (0.6, 0.2, 0.5, 0.42)],
             [one(0.0)] * 4,
         )
@@ -304,7 +304,9 @@ def test_allocation_of_orchidee(tree: bool) -> None:
 
 
 def test_allocation_of_orchidee_smooth() -> None:
-    shares = evaluate(lambda lai: balance.shares(balance.limitations(lai, 0.6, 15.0, 1.0, balance.Traits(), balance.EXACT)[0], 0.5, lai, balance.Traits(), balance.EXACT), one(3.0))  # fmt: skip
+    p, exact = balance.Traits(), balance.EXACT
+    light = evaluate(lambda lai: balance.limitations(lai, 0.6, 15.0, 1.0, p, exact)[0], one(3.0))[0]
+    shares = evaluate(lambda lai, light: balance.shares(light, 0.5 + 0.0 * lai, lai, p, exact), one(3.0), light)
     assert [s.item() for s in shares] == pytest.approx([0.36026079, 0.47555624, 0.16418297], rel=1e-7)
     point = {"lai": 2.45, "moisture": 0.52, "soil": 15.0, "humid": 0.6, "age": 4.0, "reserve": 495.0}
 
