@@ -10,7 +10,10 @@ from lsm_bayes.testing import LIMITS, check_process_model
 FORMS = ("_original", "_smooth", "_litter")
 # Minutes each before they are in the cache: many parameters, long steps; dalec_1005 has
 # its gradient against differences in tests of its own, and dalec_811 is dalec_1005 with one store of water less.
-LONG = ("dalec_1005", "dalec_1100", "dalec_811", "dalec_990", "fobaar", "sipnet")
+LONG = (
+    *("bethy", "bethy_c4_grass", "bethy_grass", "bethy_hourly", "bethy_warm"),
+    *("dalec_1005", "dalec_1100", "dalec_811", "dalec_990", "fobaar", "sipnet"),
+)
 
 
 def marked(name: str) -> Any:

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from cardamom import reference_folder
 from interpreted import interpreted
+from pytensor.compile.mode import Mode
 
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.land import bethy, bethy_types
@@ -238,7 +239,8 @@ def hours(*forms: Form, weights: np.ndarray | None = None) -> Any:
     if weights is not None:
         loss = sum((w * v).sum() for w, v in zip(weights, found[0], strict=True))
         outputs = pytensor.grad(loss, [*groups[0], *groups[2]], disconnected_inputs="ignore")
-    return pytensor.function([v for g in groups for v in g], outputs, mode="FAST_COMPILE", on_unused_input="ignore")
+    # Without rewriting: of so long a graph it would take longer than all else.
+    return pytensor.function([v for g in groups for v in g], outputs, mode=Mode("py", None), on_unused_input="ignore")
 
 
 def cases(n: int = 60, seed: int = 4) -> dict[str, np.ndarray]:
@@ -282,9 +284,8 @@ def test_gradients_of_an_hour_against_differences() -> None:
     numeric = (8.0 * (a - b) - (c - d)) / (12.0 * steps)
     level = (weights[:, None] * np.abs(step(*arranged(given))[0])).sum(axis=0)
     off = np.abs(gradient - numeric) / np.maximum(np.abs(numeric), 1e-9 * level / steps)
-    worst = dict(zip(names, np.quantile(off, 0.9, axis=1), strict=True))
+    worst = dict(zip(names, off.max(axis=1), strict=True))
     assert max(worst.values()) < 1e-6, {n: w for n, w in worst.items() if w > 1e-6}
-    assert off.max() < 1e-3  # a few cases lie at a step of the second derivative
 
 
 def test_the_smooth_form_converges_to_the_hard_one() -> None:
