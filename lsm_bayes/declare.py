@@ -370,6 +370,9 @@ class Nested:
         for each slow step. A fast step without memory has a state without fields, and its times run in SIMD lanes.
     steps : int
         Fast steps in a slow step.
+    finite_branches : bool
+        Branches that a choice does not take, and their derivatives, are finite in the fast step. Its adjoint then need not mask them:
+        half the code, and several times as fast for a long step.
     """
 
     step: Callable[..., tuple[Any, Any]]
@@ -377,6 +380,7 @@ class Nested:
     forcing: type
     fluxes: type
     steps: int
+    finite_branches: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -305,7 +305,8 @@ def adjoint(program: NestedProgram, *, flux_bar: bool, state_bar: bool, column_b
     history = Graph(c.fast.body.inputs, [*following, *fluxes])
     s.include("fast_loop", scalar_kernel(Recurrence("fast", c.fast.constants, history, 0), c.chunk))
     back = adjoint_recurrence(c.fast, c.n_f, flux_bar=True, state_bar=False, column_bar=column_bar)
-    s.include("fast_back", scalar_kernel(replace(back, body=replace(back.body, lean=True)), c.chunk))
+    lean = program.model.nested is not None and program.model.nested.finite_branches
+    s.include("fast_back", scalar_kernel(replace(back, body=replace(back.body, lean=lean)), c.chunk))
     c.function("slow_constants", c.slow.constants)
     n_q, n_g, n_y = len(c.slow.constants.outputs), c.n_g, len(program.fluxes)
     carried, given = symbols("a", n_all), symbols("b", n_y)

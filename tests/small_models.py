@@ -158,6 +158,6 @@ HOISTED = ProcessModel(
     state=SlowState,
     forcing=SlowForcing,
     fluxes=SlowFluxes,
-    nested=Nested(hoisted_step, NoState, SharedForcing, FastFluxes, 6),
+    nested=Nested(hoisted_step, NoState, SharedForcing, FastFluxes, 6, finite_branches=True),
     budgets={"carbon": Budget(("foliage_carbon", "soil_carbon"), ("gpp",), ("reco",))},
 )

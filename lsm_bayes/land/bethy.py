@@ -89,7 +89,14 @@ def bethy(name: str, title: str, structure: Structure, form: Form | None = None)
         state=State,
         forcing=DayForcing if structure.observed_hours else DailyForcing,
         fluxes=Fluxes,
-        nested=Nested(hour_of(structure, form), Nothing, HourlyForcing if structure.observed_hours else WithinDayForcing, FastFluxes, 24),
+        nested=Nested(
+            hour_of(structure, form),
+            Nothing,
+            HourlyForcing if structure.observed_hours else WithinDayForcing,
+            FastFluxes,
+            24,
+            finite_branches=True,
+        ),
         citations=(
             "Knorr (2000), Global Ecology and Biogeography 9, 225-252, doi 10.1046/j.1365-2699.2000.00159.x: model",
             "Knorr et al. (2010), JGR Biogeosciences 115, G04017, doi 10.1029/2009JG001119: phenology",
