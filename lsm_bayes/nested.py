@@ -133,8 +133,9 @@ class NestedProgram:
         given = [forcing[n] for n in slow_names]
         held: list[Any] = []
         if shared.outputs:
-            by_member = any(np.ndim(v) == 2 for v in given)
-            held = [_repeated(v.T if by_member else v[:, 0], self.steps) for v in evaluate_columns(shared, given)]
+            by_member = any((v.ndim if isinstance(v, Variable) else np.ndim(v)) == 2 for v in given)
+            found = evaluate_columns(shared, given)
+            held = [_repeated(found[i].T if by_member else found[i][:, 0], self.steps) for i in range(len(shared.outputs))]
         own = [*(forcing[n] for n in fast_names), *held]
         prepare = fast.prepare
         if not own:  # it carries the number of times

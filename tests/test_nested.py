@@ -110,7 +110,7 @@ def test_hoisted_work_gives_the_same_run(by_member: bool) -> None:
 
 
 def test_the_battery_holds_for_hoisted_work() -> None:
-    report = check_process_model(HOISTED, steps=40, points=3)
+    report = check_process_model(HOISTED, steps=20, points=2)
     assert report.figures["gradient_against_differences"] < 1e-7
     assert report.figures["gradient_against_scan"] < 1e-10
     assert report.figures["dot_product"] < 1e-12
