@@ -95,13 +95,14 @@ def conductances(
     under = h / (steep * mixing) * (pt.exp(steep * down) - 1.0)
     below = top * pt.exp(-steep * (1.0 - 0.8 * heights.under / h))
     ground = h / (4.0 * mixing) * (math.exp(4.0) - pt.exp(4.0 * down)) + under + over
-    found = (
-        1.0 / over,
-        1.0 / _leaf_resistance(inside, temperature, soft),
-        1.0 / (over + under),
-        1.0 / _leaf_resistance(below, temperature, soft),
-    )
+
+    def blown(conductance: Any) -> Any:
+        return pt.switch(calm, STILL, conductance)
+
     return Conductances(
-        *(pt.switch(calm, STILL, c) for c in found),
+        blown(1.0 / over),
+        blown(1.0 / _leaf_resistance(inside, temperature, soft)),
+        blown(1.0 / (over + under)),
+        blown(1.0 / _leaf_resistance(below, temperature, soft)),
         pt.switch(calm, STILL_GROUND, larger(ground, LEAST_GROUND, RESISTANCE_WIDTH * soft)),
     )
