@@ -305,7 +305,8 @@ def test_allocation_of_orchidee(tree: bool) -> None:
 
 def test_allocation_of_orchidee_smooth() -> None:
     p, exact = balance.Traits(), balance.EXACT
-    light = evaluate(lambda lai: balance.limitations(lai, 0.6, 15.0, 1.0, p, exact)[0], one(3.0))[0]
+    climate = [one(v) for v in (3.0, 0.6, 15.0, 1.0)]
+    light = evaluate(lambda lai, *rest: balance.limitations(lai, *rest, p, exact)[0], *climate)[0]
     shares = evaluate(lambda lai, light: balance.shares(light, 0.5 + 0.0 * lai, lai, p, exact), one(3.0), light)
     assert [s.item() for s in shares] == pytest.approx([0.36026079, 0.47555624, 0.16418297], rel=1e-7)
     point = {"lai": 2.45, "moisture": 0.52, "soil": 15.0, "humid": 0.6, "age": 4.0, "reserve": 495.0}
@@ -318,6 +319,7 @@ def test_allocation_of_orchidee_smooth() -> None:
 
     check_gradients(day(balance.SMOOTH), point)
     values = [one(v) for v in point.values()]
-    exact = evaluate(day(balance.EXACT), *values)
-    off = [worst(evaluate(day(balance.Widths(*(f * w for w in balance.SMOOTH))), *values), exact, 1.0) for f in (1.0, 0.1, 0.01)]
+    exact = np.ravel([np.ravel(v) for v in evaluate(day(balance.EXACT), *values)])
+    forms = (balance.Widths(*(f * w for w in balance.SMOOTH)) for f in (1.0, 0.1, 0.01))
+    off = [worst(np.ravel([np.ravel(v) for v in evaluate(day(form), *values)]), exact, 1.0) for form in forms]
     assert off[0] > off[1] > off[2]
