@@ -13,7 +13,7 @@ from lsm_bayes.calibration.table import Table
 from lsm_bayes.declare import ProcessModel
 from lsm_bayes.forcing import step_lengths
 from lsm_bayes.observations import ObservationOperator
-from lsm_bayes.vocabulary import unknown
+from lsm_bayes.vocabulary import SUBSTEP, unknown
 
 
 def check_inputs(model: ProcessModel, streams: Sequence[Stream], records: Sequence[SiteRecord]) -> None:
@@ -191,7 +191,8 @@ def _has(record: SiteRecord, name: str) -> bool:
 
 def _given(record: SiteRecord, name: str) -> np.ndarray:
     if name in record.data or name in record.data.coords:
-        values = np.asarray(record.data[name].values, dtype=float)
+        found = record.data[name]
+        values = np.asarray(found.mean(SUBSTEP, skipna=False) if SUBSTEP in found.dims else found, dtype=float)
     else:  # clocks and what is made of other forcing
         known = record.forcing.varying | dict(record.forcing.folded)
         values = np.asarray(known[name] if name in known else step_lengths(record.forcing.time), dtype=float)

@@ -3,6 +3,7 @@
 from lsm_bayes.datasets.alma import read_alma
 from lsm_bayes.datasets.checks import validate
 from lsm_bayes.datasets.daily import Completeness, to_daily
+from lsm_bayes.datasets.diurnal import with_diurnal_course
 from lsm_bayes.datasets.fluxnet import read_fluxnet
 from lsm_bayes.datasets.marks import dropped_days
 from lsm_bayes.datasets.preparation import solar_hour, with_longwave, with_snowfall
@@ -23,6 +24,7 @@ __all__ = [
     "solar_hour",
     "to_daily",
     "validate",
+    "with_diurnal_course",
     "with_longwave",
     "with_snowfall",
     "with_substeps",
