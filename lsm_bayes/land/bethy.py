@@ -32,6 +32,7 @@ from typing import Any
 
 from lsm_bayes.declare import Budget, Nested, ProcessModel
 from lsm_bayes.land import bethy_types
+from lsm_bayes.land.bethy_day import day_of
 from lsm_bayes.land.bethy_declared import (
     C4Parameters,
     DailyC4Parameters,
@@ -46,7 +47,7 @@ from lsm_bayes.land.bethy_declared import (
     State,
     WithinDayForcing,
 )
-from lsm_bayes.land.bethy_step import SOURCE, Form, Structure, day_of, hour_of
+from lsm_bayes.land.bethy_step import SOURCE, Form, Structure, hour_of
 
 
 def _no_store(x: Any, p: Any) -> Any:

@@ -1,12 +1,12 @@
-"""The steps of BETHY: an hour of light, photosynthesis, stomata and energy, and a day of snow, water, leaves and litter."""
+"""The hour of BETHY: light, photosynthesis, stomata and energy; what its variants have in common is declared here."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.land.bethy_declared import FastFluxes, Fluxes, Nothing, State
-from lsm_bayes.processes import aging_snow, canopy_respiration, demand_supply, knorr_phenology, skin_bucket, two_flux, two_pool_soil
+from lsm_bayes.land.bethy_declared import FastFluxes, Nothing, State
+from lsm_bayes.processes import aging_snow, canopy_respiration, demand_supply, knorr_phenology, skin_bucket, two_flux
 from lsm_bayes.processes import diurnal_course as course
 from lsm_bayes.processes import leaf_photosynthesis as leaf
 from lsm_bayes.processes import penman_monteith as surface
@@ -321,135 +321,3 @@ def _exchange(
         w.par,
         w.par * sum(u.layers),
     )
-
-
-def day_of(structure: Structure, form: Form) -> Callable[..., tuple[State, Nothing, Fluxes]]:
-    """Return the step of a day.
-
-    Parameters
-    ----------
-    structure : Structure
-        Plants and drivers.
-    form : Form
-        Widths and quirks.
-
-    Returns
-    -------
-    callable
-        ``step(states, nothing, means, forcing, parameters) -> (states, nothing, fluxes)``.
-    """
-
-    def step(x: State, z: Nothing, m: FastFluxes, f: Any, p: Any) -> tuple[State, Nothing, Fluxes]:
-        celsius = m.subdaily_air_temperature if structure.observed_hours else 0.5 * (f.air_temperature_min + f.air_temperature_max)
-        snow, water = (_water_of_source if form.water_of_source else _water)(x, p, m, f.precipitation, celsius)
-        wetness = water.stores.bucket / p.water_capacity
-
-        traits = knorr_phenology.Traits(
-            p.leaf_temperature,
-            p.leaf_temperature_range,
-            p.leaf_day_length,
-            p.leaf_day_length_range,
-            p.leaf_growth_rate,
-            p.leaf_shedding_rate,
-            p.lai_max,
-            p.water_use_time,
-        )
-        leaves = knorr_phenology.leaves(
-            structure.phenology,
-            traits,
-            knorr_phenology.Leaves(x.leaf_area, x.temperature_memory, x.water_limited_area),
-            celsius,
-            course.sun(f.day_of_year, f.latitude).hours,
-            water.stores.bucket,
-            m.subdaily_transpiration_demand,
-            rational=form.rational_steps,
-        )
-        crown_cover, largest = knorr_phenology.cover(leaves.area, x.largest_area_memory)
-
-        fallen = knorr_phenology.shed(x.leaf_area, leaves.area, p.specific_leaf_area, growth=form.growth_shed)
-        litterfall = p.litter_per_shed_leaf * fallen
-        moist = two_pool_soil.moisture(wetness, p.moisture_exponent)
-        rate = moist * two_pool_soil.warmth(celsius, p.litter_q10) * p.litter_turnover / two_pool_soil.YEAR
-        litter = two_pool_soil.decay(x.litter_carbon, litterfall, rate)
-        litter_respiration = (1.0 - p.slow_fraction) * litter.lost
-        slow_respiration = p.slow_respiration * moist * two_pool_soil.warmth(celsius, p.slow_q10)
-        autotrophic = m.subdaily_maintenance_respiration + m.subdaily_growth_respiration
-        heterotrophic = litter_respiration + slow_respiration
-        npp = m.subdaily_gpp - autotrophic
-
-        following = State(
-            leaf_area=leaves.area,
-            temperature_memory=leaves.temperature_memory,
-            water_limited_area=leaves.area_memory,
-            largest_area_memory=largest,
-            crown_cover=crown_cover,
-            plant_available_water=water.stores.bucket,
-            skin_water=water.stores.skin,
-            canopy_water=water.stores.canopy,
-            snow_water=snow.pack.water,
-            snow_height=snow.pack.height,
-            snow_albedo=snow.pack.albedo,
-            litter_carbon=litter.left,
-            vegetation_carbon=x.vegetation_carbon + npp - litterfall,
-            slow_soil_carbon=x.slow_soil_carbon + p.slow_fraction * litter.lost - slow_respiration,
-        )
-        dark = m.subdaily_par_down <= 0
-        return (
-            following,
-            Nothing(),
-            Fluxes(
-                nee=heterotrophic - npp,
-                gpp=m.subdaily_gpp,
-                npp=npp,
-                reco=autotrophic + heterotrophic,
-                autotrophic_respiration=autotrophic,
-                maintenance_respiration=m.subdaily_maintenance_respiration,
-                growth_respiration=m.subdaily_growth_respiration,
-                heterotrophic_respiration=heterotrophic,
-                litter_respiration=litter_respiration,
-                slow_soil_respiration=slow_respiration,
-                litterfall=litterfall,
-                leaf_litterfall=fallen,
-                evapotranspiration=water.transpiration + water.interception + water.soil_evaporation + snow.sublimation,
-                transpiration=water.transpiration,
-                interception_evaporation=water.interception,
-                soil_evaporation=water.soil_evaporation,
-                sublimation=snow.sublimation,
-                transpiration_demand=m.subdaily_transpiration_demand,
-                net_radiation=m.subdaily_net_radiation,
-                ground_heat=m.subdaily_ground_heat,
-                latent_heat=m.subdaily_latent_heat,
-                sensible_heat=m.subdaily_sensible_heat,
-                lai=x.leaf_area,
-                fapar=pt.switch(dark, 0.0, m.subdaily_par_absorbed / pt.switch(dark, 1.0, m.subdaily_par_down)),
-                precipitation=f.precipitation,
-                snowfall=snow.snowfall,
-                snow_melt=snow.melt,
-                throughfall=water.throughfall,
-                infiltration=water.infiltration,
-                runoff=water.runoff,
-            ),
-        )
-
-    return step
-
-
-def _water(x: State, p: Any, m: FastFluxes, precipitation: Any, celsius: Any) -> tuple[aging_snow.Day, skin_bucket.Day]:
-    pack = aging_snow.Pack(x.snow_water, x.snow_height, x.snow_albedo)
-    snow = aging_snow.day(pack, celsius, precipitation, m.subdaily_sublimation, p.soil_albedo_dry)
-    stores = skin_bucket.Stores(x.canopy_water, x.skin_water, x.plant_available_water)
-    share = skin_bucket.intercepted_share(x.leaf_area, x.crown_cover)
-    parts = m.subdaily_interception_evaporation, m.subdaily_transpiration, m.subdaily_soil_evaporation
-    return snow, skin_bucket.day(stores, p.water_capacity, precipitation - snow.snowfall, snow.melt, x.leaf_area, share, *parts)
-
-
-def _water_of_source(x: State, p: Any, m: FastFluxes, precipitation: Any, celsius: Any) -> tuple[aging_snow.Day, skin_bucket.Day]:
-    wet = capped(floored((x.plant_available_water / p.water_capacity - 0.9) / 0.1, 0.0, 1e-3), 1.0, 1e-3)
-    ground = wet * p.soil_albedo_wet + (1.0 - wet) * p.soil_albedo_dry
-    soil = m.subdaily_soil_evaporation_potential
-    pack = aging_snow.Pack(x.snow_water, x.snow_height, x.snow_albedo)
-    snow = aging_snow.day_of_source(pack, celsius, precipitation, soil, ground)
-    stores = skin_bucket.Stores(x.canopy_water, x.skin_water, x.plant_available_water)
-    share = skin_bucket.intercepted_share(x.leaf_area, x.crown_cover, as_transmitted=True)
-    wanted = m.subdaily_transpiration, m.subdaily_canopy_evaporation_potential, soil
-    return snow, skin_bucket.day_of_source(stores, p.water_capacity, precipitation, snow.melt, x.leaf_area, share, *wanted)

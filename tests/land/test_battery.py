@@ -12,6 +12,7 @@ FORMS = ("_original", "_smooth", "_litter")
 # its gradient against differences in tests of its own, and dalec_811 is dalec_1005 with one store of water less.
 LONG = (
     *("bethy", "bethy_c4_grass", "bethy_grass", "bethy_hourly", "bethy_warm"),
+    *("dalec_bethy", "dalec_bethy_hourly", "dalec_bethy_warm_hourly"),
     *("dalec_1005", "dalec_1100", "dalec_811", "dalec_990", "fobaar", "sipnet"),
 )
 
