@@ -1,0 +1,1 @@
+"""BETHY at towers: NEE, latent and sensible heat together."""
