@@ -145,9 +145,11 @@ def twin(name: str, seed: int) -> xr.Dataset:
 def calibration(name: str, data: xr.Dataset) -> pm.Model:
     """Fit the same streams with the same error models by one of the process models."""
     model = land.get(name)
-    dates = [n for n in ("leaf_onset_day", "leaf_fall_day") if n in model.parameter_table]
+    # SIPNET's days count within a year and keep their priors.
+    table = model.parameter_table
+    dates = [n for n in ("leaf_onset_day", "leaf_fall_day") if n in table and table[n][0].period is not None]
     days = observed_turning_days(data.isel(site=0)) if dates else ()
-    priors = {n: date_prior(day, 20.0, model.parameter_table[n][0]) for n, day in zip(dates, days, strict=True)}
+    priors = {n: date_prior(day, 20.0, table[n][0]) for n, day in zip(dates, days, strict=True)}
     return build_model(model, data, STREAMS, priors=priors, fixed=kept(name))
 
 

@@ -13,7 +13,8 @@ response to dry air is set each hour). Latent heat of interception, snow and soi
 water: the mean of the hours is the day. What a store may lose within a day is at most what it held at its start.
 
 Traps. (1) Soil carbon: the slow pool is so large that its respiration does not depend on it; litter follows shed leaves, and carbon in
-vegetation only adds up what is not shed. (2) Internal CO2 without stress, 0.65 (C4: 0.37) of ambient, is no parameter.
+vegetation only adds up what is not shed. (2) Internal CO2 without stress is 0.65 of ambient (C4: 0.37) in the source, and how much water a
+forest uses for its carbon depends on it: declared, and held unless a prior is given.
 (3) Of ice and water the properties of air have a step at 0 degC, where snow and rain, heat of vaporisation and saturation change. It is in the
 weather, not in the parameters. (4) Growth respiration is negative at night. (5) Melting snow takes no heat from the air.
 

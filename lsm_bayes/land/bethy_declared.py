@@ -49,6 +49,7 @@ class Parameters(NamedTuple):
     slow_respiration: Annotated[float, Parameter("gC m-2 d-1", (0.01, 5.0), "respiration of the slow pool in wet soil at 0 degC", Prior("log_normal", 0.4, 0.7))] = 0.4
     specific_leaf_area: Annotated[float, Parameter("m2 kg-1", (3.0, 30.0), "leaf area per dry matter", _UNIFORM, level="pft", fixed=True)] = 4.1
     vegetation_height: Annotated[float, Parameter("m", (0.05, 50.0), "height of the vegetation", level="pft", fixed=True)] = 15.0
+    internal_co2_ratio: Annotated[float, Parameter("1", (0.4, 0.95), "internal over ambient CO2 without water stress", _normal(0.65, 0.05), level="pft", fixed=True)] = 0.65
     nitrogen_decline: Annotated[float, Parameter("1", (0.0, 1.0), "how far leaf nitrogen follows the light in the canopy", _UNIFORM, level="pft", fixed=True)] = 1.0
     # fmt: on
 
@@ -64,6 +65,7 @@ class C4Parameters(NamedTuple):
     # fmt: off
     pep_slope: Annotated[float, Parameter("mol m-2 s-1", (0.05, 0.4), "initial slope of assimilation with internal CO2 at 25 degC", _normal(0.14, 0.028), level="pft")] = 0.14
     quantum_yield_c4: Annotated[float, Parameter("1", (0.03, 0.055), "CO2 assimilated per absorbed photon in dim light", _normal(0.04, 0.002), level="global")] = 0.04
+    internal_co2_ratio: Annotated[float, Parameter("1", (0.2, 0.8), "internal over ambient CO2 without water stress", _normal(0.37, 0.04), level="pft", fixed=True)] = 0.37
     energy_pep: Annotated[float, Parameter("J mol-1", (3.8e4, 6.4e4), "activation energy of the initial slope", _normal(50967.0, 2548.0), level="global")] = 50967.0
     # fmt: on
 

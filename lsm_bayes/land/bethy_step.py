@@ -17,7 +17,6 @@ SECONDS = 86400.0  # in a day
 TO_CARBON = 12.0 * SECONDS  # gC m-2 d-1 per mol m-2 s-1
 PHOTON_ENERGY = 2.2e5  # J mol-1
 LEAST_CONDUCTANCE = 4e-5  # m s-1
-INTERNAL = {"c3": 0.65, "c4": 0.37}  # of ambient CO2, without water stress
 MIDDAY = 13.0  # h, when stomata learn how much water there is
 SHARP = 0.99
 TO_SPARE = 0.9  # of what a store holds may evaporate in a day
@@ -155,7 +154,7 @@ def _unstressed(
     light = tuple(a * w.par / (PHOTON_ENERGY * each) for a in layers)
     inhibition = leaf.light_inhibition(w.shortwave / PHOTON_ENERGY)
     rates = _rates(w.celsius, inhibition, p, structure, form)
-    internal = INTERNAL[structure.pathway] * co2
+    internal = p.internal_co2_ratio * co2
     amount = leaf.air_per_volume(w.celsius, w.pressure, f.zero)
     stomata = []
     for lit, n in zip(light, c.nitrogen, strict=True):

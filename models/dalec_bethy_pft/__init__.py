@@ -1,0 +1,1 @@
+"""D&B at towers of one plant functional type: NEE, latent and sensible heat."""
