@@ -69,20 +69,21 @@ def scored(tree: xr.DataTree, name: str, k: int, before: np.ndarray) -> dict[str
     past = climatology(s.time, y, ~held)[:, known]
     both = np.isfinite(past).any(axis=0)
     mean = np.nanmean(past[:, both], axis=0)
-    low, high = quantiles(s.predicted[:, k][:, known], [0.05, 0.95])
-    y = y[known]
+    y, drawn = y[known], s.predicted[:, k][:, known]
+    low, high = quantiles(drawn, [0.05, 0.95])
     rmse = {
-        "rmse": s.mean[:, k][:, known].mean(axis=0) - y,
+        "rmse": drawn.mean(axis=0) - y,
         "prior_rmse": before[known] - y,
         "climatology_rmse": mean - y[both],
-        "rmse_where_climatology": s.mean[:, k][:, known].mean(axis=0)[both] - y[both],
+        "rmse_where_climatology": drawn.mean(axis=0)[both] - y[both],
+        "rmse_of_the_model": s.mean[:, k][:, known].mean(axis=0) - y,
     }
     return {
         "n": int(known.sum()),
         "fitted": int((~held & np.isfinite(s.observed[k])).sum()),
         "coverage": float(np.mean((y >= low) & (y <= high))),
         "width": float(np.mean(high - low)),
-        "crps": float(np.mean(crps(s.predicted[:, k][:, known], y))),
+        "crps": float(np.mean(crps(drawn, y))),
         "climatology_crps": float(np.nanmean(crps(past[:, both], y[both]))),
         "bias": float(np.mean(rmse["rmse"])),
         "sd": float(y.std()),
