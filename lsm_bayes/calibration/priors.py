@@ -33,8 +33,16 @@ def standard_cdf(z: Any) -> Any:
     return 0.5 * pt.erfc(-z / math.sqrt(2.0))
 
 
-def _standard_quantile(u: Any) -> Any:
-    return math.sqrt(2.0) * pt.erfinv(2.0 * u - 1.0)
+def _truncated(z: Any, low: Any, high: Any) -> Any:
+    """Quantile of a standard normal between two limits, at the probability of a standard normal coordinate."""
+    # From the nearer tail: as a distance from one half a small probability keeps few of its digits, and a parameter six or more prior sd
+    # from its centre would move in steps.
+    below, beyond = ndtr(low), ndtr(-high)
+    inside = np.where(np.asarray(low) < 0, ndtr(high) - below, ndtr(-low) - beyond)
+    lower, upper = below + inside * standard_cdf(z), beyond + inside * standard_cdf(-z)
+    down = lower < 0.5
+    lower, upper = pt.switch(down, lower, 0.5), pt.switch(down, 0.5, upper)
+    return math.sqrt(2.0) * pt.switch(down, -pt.erfcinv(2.0 * lower), pt.erfcinv(2.0 * upper))
 
 
 def value(z: Any, declared: Parameter, prior: Prior | None = None) -> Any:
@@ -67,8 +75,7 @@ def value(z: Any, declared: Parameter, prior: Prior | None = None) -> Any:
     else:
         centre = np.log(np.asarray(prior.centre) - origin) if logarithmic else np.asarray(prior.centre)
         spread = float(prior.spread or 1.0)  # Prior has checked that it is given
-        below, above = ndtr((a - centre) / spread), ndtr((b - centre) / spread)
-        x = centre + spread * _standard_quantile(below + (above - below) * standard_cdf(z))
+        x = centre + spread * _truncated(z, (a - centre) / spread, (b - centre) / spread)
     return pt.exp(x) + origin if logarithmic else x
 
 

@@ -52,6 +52,16 @@ def test_bounds_hold_far_out_and_the_map_increases(case: str) -> None:
     assert (np.diff(x) >= 0).all() and (np.diff(x)[1:5] > 0).all()
 
 
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_the_map_is_smooth_many_spreads_from_the_centre(side: float) -> None:
+    # Leaves that hardly feel drought lie 7.6 prior sd from the published time for which water lasts.
+    declared, prior = Parameter("d", (5.0, 6480.0), "anything"), Prior("log_normal", 180.0, 1.0 / 3.0)
+    z = side * 7.6 + np.linspace(-1e-3, 1e-3, 201)
+    np.testing.assert_allclose(np.log(mapped(declared, prior, z) / 180.0) * 3.0, z, rtol=1e-6)
+    slope = np.diff(mapped(declared, prior, z))
+    np.testing.assert_allclose(slope, slope.mean(), rtol=1e-3)
+
+
 def test_date_stays_within_four_spreads_and_one_period_of_its_centre() -> None:
     prior = date_prior(120.0, 15.0, DATE)
     x = mapped(DATE, prior)
