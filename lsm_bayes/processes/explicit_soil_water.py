@@ -48,6 +48,23 @@ def thawed(temperature: Any) -> Any:
     return FROZEN + (1.0 - FROZEN) * clipped(temperature + 1.0, 0.0, 1.0)
 
 
+def able(top: Layer) -> Any:
+    """Return how much water the soil can take.
+
+    Parameters
+    ----------
+    top : Layer
+        Uppermost layer.
+
+    Returns
+    -------
+    tensor
+        m s-1.
+    """
+    gradient = 1.0 + (top.porosity - top.water) * top.suction * top.exponent / (top.porosity * top.thickness)
+    return top.thawed * top.conductivity * gradient
+
+
 def infiltration(top: Layer, pond: Any, rain: Any, seconds: float, soft: float = 0.0) -> Any:
     """Return the water that enters the soil.
 
@@ -69,9 +86,7 @@ def infiltration(top: Layer, pond: Any, rain: Any, seconds: float, soft: float =
     tensor
         m s-1, at most what lies there and what the soil can take.
     """
-    gradient = 1.0 + (top.porosity - top.water) * top.suction * top.exponent / (top.porosity * top.thickness)
-    able = top.thawed * top.conductivity * gradient
-    return positive_part(smaller(able, top.thawed * (pond / seconds + rain), FLUX_WIDTH * soft))
+    return positive_part(smaller(able(top), top.thawed * (pond / seconds + rain), FLUX_WIDTH * soft))
 
 
 def flows(layers: Sequence[Layer], drawn: Sequence[Any], seconds: float, soft: float = 0.0) -> list[Any]:

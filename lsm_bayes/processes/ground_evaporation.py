@@ -9,7 +9,7 @@ import pytensor.tensor as pt
 
 from lsm_bayes.processes.moist_air import PSYCHROMETER, SUBLIMATION, Air
 from lsm_bayes.processes.smoothing import positive_part
-from lsm_bayes.processes.thresholds import larger, smaller
+from lsm_bayes.processes.thresholds import larger, smaller, supplied
 
 WET = 0.01  # m s-1, conductance of water and of snow
 SHARE = 0.8  # of net radiation over water and snow
@@ -18,6 +18,7 @@ COVERED = 0.025  # m, depth that covers it in proportion
 MOST_DEW = 0.002 / 360.0  # kg m-2 s-1
 WATER = 1025.0  # kg m-3, as in the source
 WIDTH = 1e-7  # kg m-2 s-1
+FILM = 0.01  # kg m-2, water that wets half of the ground
 
 
 class GroundEvaporation(NamedTuple):
@@ -27,6 +28,10 @@ class GroundEvaporation(NamedTuple):
     pond: Any
     snow: Any
     cover: Any
+
+
+def _power(air: Air, net: Any, drying: Any, conductance: Any, surface: Any) -> Any:
+    return (air.slope * net + drying) / (air.slope + PSYCHROMETER * (1.0 + conductance / surface))
 
 
 def evaporation(
@@ -74,12 +79,56 @@ def evaporation(
     drying = air.heat * air.deficit * conductance
     soil_conductance = 0.25 * pt.exp(4.2 * wetness - 8.2)
 
-    def power(share: float, surface: Any) -> Any:
-        return (air.slope * share * net + drying) / (air.slope + PSYCHROMETER * (1.0 + conductance / surface))
-
-    soil = pt.switch(bare, positive_part((1.0 - cover) * power(1.0, soil_conductance) / heat, WIDTH * soft), 0.0)
-    wet = power(SHARE, WET)
+    soil = pt.switch(bare, positive_part((1.0 - cover) * _power(air, net, drying, conductance, soil_conductance) / heat, WIDTH * soft), 0.0)
+    wet = _power(air, SHARE * net, drying, conductance, WET)
     ponded = smaller(larger(wet / heat, -MOST_DEW, WIDTH * soft), pond * WATER / seconds, WIDTH * soft)
     ponded = pt.switch(pt.and_(pond > 0, depth <= 0), ponded, 0.0)
     sublimed = smaller(larger(cover * wet / SUBLIMATION, -MOST_DEW, WIDTH * soft), mass / seconds, WIDTH * soft)
     return GroundEvaporation(soil, ponded, pt.switch(depth > 0, sublimed, 0.0), cover)
+
+
+def blended(
+    air: Air,
+    heat: Any,
+    net: Any,
+    conductance: Any,
+    wetness: Any,
+    pond: Any,
+    snow: tuple[Any, Any],
+    seconds: Any,
+    soft: float = 0.0,
+) -> GroundEvaporation:
+    """Return what evaporates from ground of which snow and water cover parts.
+
+    Parameters
+    ----------
+    air, heat, net, conductance, wetness : tensor
+        As in `evaporation`.
+    pond : tensor
+        Water on the ground, kg m-2.
+    snow : tuple of tensor
+        Its mass (kg m-2) and depth (m).
+    seconds : tensor
+        Step length.
+    soft : float
+        Widths of the floors, times `WIDTH`, and of full cover (`thresholds.supplied`); 0: exact.
+
+    Returns
+    -------
+    GroundEvaporation
+        Soil evaporates where it is free of water and snow, in proportion to their cover; stores give at most what they have. Dew falls on
+        water and snow.
+    """
+    mass, depth = snow
+    cover = supplied(depth / COVERED, pt.constant(1.0), soft)
+    drying = air.heat * air.deficit * conductance
+    dry = _power(air, net, drying, conductance, 0.25 * pt.exp(4.2 * wetness - 8.2)) / heat
+    wet = _power(air, SHARE * net, drying, conductance, WET)
+    film = pond / (pond + FILM)
+
+    def given(share: Any, latent: Any, store: Any) -> Any:
+        lost = supplied(share * positive_part(wet / latent, WIDTH * soft), store / seconds, soft)
+        return lost - share * smaller(positive_part(-wet / latent, WIDTH * soft), MOST_DEW, WIDTH * soft)
+
+    soil = (1.0 - cover) * (1.0 - film) * positive_part(dry, WIDTH * soft)
+    return GroundEvaporation(soil, given((1.0 - cover) * film, heat, pond), given(cover, SUBLIMATION, mass), cover)

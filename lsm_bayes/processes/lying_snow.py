@@ -17,6 +17,7 @@ OLD = (0.70, 0.42)  # albedo, visible and near infrared
 NEW = (0.94, 0.80)
 AGEING = 0.005  # h-1
 COVERED = 0.05  # m, depth that is seen as full cover
+COVER_WIDTH = 0.02
 THIN = 0.02  # m
 MELT_RATE = 0.0075 * 0.3  # kg m-2 h-1 K-1
 FUSION = 3.34e6  # J kg-1, as in the source
@@ -50,7 +51,9 @@ def fresh_density(temperature: Any) -> Any:
     return 67.9 + 51.3 * pt.exp(-positive_part(-temperature) / 2.6)
 
 
-def accumulated(s: Snow, falling: Any, reaching: Any, temperature: Any, seconds: float) -> tuple[Snow, Any]:
+def accumulated(
+    s: Snow, falling: Any, reaching: Any, temperature: Any, seconds: Any, *, original: bool = True, soft: float = 0.0
+) -> tuple[Snow, Any]:
     """Let snow fall on the ground and settle.
 
     Parameters
@@ -61,8 +64,12 @@ def accumulated(s: Snow, falling: Any, reaching: Any, temperature: Any, seconds:
         Snowfall above the canopy and below it, kg m-2 s-1.
     temperature : tensor
         Of the air, degC.
-    seconds : float
+    seconds : tensor
         Step length.
+    original : bool
+        Snow ages only while it snows, as in the source; otherwise while it does not.
+    soft : float
+        Width of full cover, times `COVER_WIDTH`; 0: exact.
 
     Returns
     -------
@@ -78,8 +85,9 @@ def accumulated(s: Snow, falling: Any, reaching: Any, temperature: Any, seconds:
     mixed = (s.density * s.depth + fresh * added) / pt.switch(some, s.depth + added, 1.0)
     density = pt.switch(some, mixed, settled)
     ageing = pt.exp(-AGEING * hours)
-    albedo = [pt.switch(falling > 0, old + (a - old) * ageing, new) for a, old, new in zip((s.visible, s.infrared), OLD, NEW, strict=True)]
-    return Snow(mass, mass / density, density, *albedo), smaller(mass / (COVERED * density), 1.0)
+    ages = falling > 0 if original else falling <= 0
+    albedo = [pt.switch(ages, old + (a - old) * ageing, new) for a, old, new in zip((s.visible, s.infrared), OLD, NEW, strict=True)]
+    return Snow(mass, mass / density, density, *albedo), smaller(mass / (COVERED * density), 1.0, COVER_WIDTH * soft)
 
 
 def melted(s: Snow, pond: Any, temperature: Any, now: Any, before: Any, seconds: float, water: float) -> tuple[Snow, Any]:

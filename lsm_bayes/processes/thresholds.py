@@ -6,6 +6,8 @@ import pytensor.tensor as pt
 
 from lsm_bayes.processes import smoothing
 
+NOTHING = 1e-30  # so that an empty store of which nothing is wanted is no division of zero by zero
+
 
 def positive_part(x: Any) -> Any:
     """Return x where it is positive, else zero.
@@ -119,3 +121,24 @@ def exceeded(x: Any, threshold: float = 0.0) -> Any:
         1 above the threshold, 0 at it and below, with zero gradients.
     """
     return pt.switch(x > threshold, 1.0, pt.switch(x <= threshold, 0.0, x))
+
+
+def supplied(wanted: Any, there: Any, soft: float = 0.0) -> Any:
+    """Return what a store gives of what is wanted.
+
+    Parameters
+    ----------
+    wanted, there : tensor
+        The same unit, not negative.
+    soft : float
+        0: exact. Otherwise the quadratic minimum with the sharpness ``1 - 0.01 soft``.
+
+    Returns
+    -------
+    tensor
+        At most what is there.
+    """
+    if soft > 0:
+        there = positive_part(there)  # an empty store may be below zero by rounding
+        return smoothing.quadratic_minimum(wanted + NOTHING, there, 1.0 - 0.01 * soft, positive=True)
+    return smaller(wanted, there)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytensor.tensor as pt
 
-from lsm_bayes.processes.smoothing import clip
+from lsm_bayes.processes.smoothing import clip, positive_part
 from lsm_bayes.processes.thresholds import larger, smaller
 
 STILL = 1.0 / 200.0  # m s-1, all conductances without wind
@@ -83,9 +83,10 @@ def conductances(
     length = -0.4 * 9.8 * sensible / (1.225 * 1010.0 * (temperature + 273.3) * friction**3)
     length = larger(length, MOST_UNSTABLE, LENGTH_WIDTH * soft)
     over = clip((profile + 5.0 * above * length) / (0.4 * friction), LEAST, MOST, RESISTANCE_WIDTH * soft)
-    stable = length > 0
-    shape = 1.0 + 5.0 * above * length, (1.0 - 16.0 * above * pt.switch(stable, 0.0, length)) ** -0.5
-    stability = smaller(pt.switch(stable, *shape), MOST_STABILITY, STABILITY_WIDTH * soft)
+    # The product is either factor, but for the width: the other is 1.
+    stable = positive_part(length, LENGTH_WIDTH / 10.0 * soft)
+    shape = (1.0 + 5.0 * above * stable) * (1.0 - 16.0 * above * (length - stable)) ** -0.5
+    stability = smaller(shape, MOST_STABILITY, STABILITY_WIDTH * soft)
     top = 1.1 * friction / 0.4
     decay = (0.167 + 0.179 * top) * (clumping * areas[0]) ** (1.0 / 3.0)
     inside = top * pt.exp(-decay * 0.2)
