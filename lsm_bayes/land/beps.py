@@ -3,7 +3,24 @@
 Liu et al. (1997), doi 10.1016/S0034-4257(97)00089-8; Chen et al. (1999), doi 10.1016/S0304-3800(99)00156-8; Ju et al. (2006), doi
 10.1016/j.agrformet.2006.08.014; numbers as in the public source, version of 2021 for single sites. An hour has ten steps of 360 s; dead carbon
 moves once an hour. Leaf area is prescribed. Carbon is gC m-2, water mm.
-TODO"""
+
+`beps` is the form for inference. Kinks have a width (`beps_step.Form`). A step makes one round of the search for leaf temperatures, from those of
+the step before; the sensible heat that sets the stability of the air follows with a weight of one half. Where the search of the source does
+not converge, which at a warm site is a third of all hours, this finds the mean of what it jumps between. The fluxes of an hour are means
+of its steps. Water and heat in the soil move implicitly, with flows in place of clipping; surface, snow and melt share one balance; roots and
+evaporation get at most what layers and stores hold. So carbon, water and energy are conserved in every step.
+
+Energy: net radiation is what short waves the overstorey does not reflect and the net long waves of both storeys and of the ground. `ground_heat`
+warms the skin of soil or snow, melts snow, and enters the soil; sensible heat is the rest, because leaves of the model do not absorb quite what its
+storeys do, and are held between 3 K below and 5 K above the air. Left out: heat that water carries, and the phase of what falls.
+
+`beps_original` is the source, with its slips, round by round (`beps_source`); it has no gradient of photosynthesis, and conserves neither water nor
+energy. Dead carbon of the source starts each hour from the initial pools; here it always moves on.
+
+Traps. (1) NEP of the source counts litter twice; here net exchange is heterotrophic respiration less net primary production. (2) Litter follows an
+annual production that is given (`Site.annual_npp`). (3) The understorey vanishes where its leaf area would exceed that of the overstorey, at
+0.66 m2 m-2: a jump with `lai_scale`. (4) The kinetics of photosynthesis are those of air temperature.
+"""
 
 from typing import Any
 
@@ -26,6 +43,7 @@ from lsm_bayes.land.beps_declared import (
 from lsm_bayes.land.beps_step import STEPS, Form, fast_step_of, slow_step_of
 
 WATER = ("water_over", "water_under", "snow_over", "snow_under", "snow_water", "pond", *(f"soil_water_{i}" for i in LAYERS))
+
 
 def _sun(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     declination = np.radians(23.45) * np.sin(2.0 * np.pi * (284.0 + given["day_of_year"]) / 365.0)

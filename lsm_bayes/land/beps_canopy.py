@@ -82,9 +82,7 @@ def canopy(f: Forcing, p: Parameters, site: Site) -> Canopy:
     )
 
 
-def albedo(
-    site: Site, wetness: Any, white: tuple[Any, Any], leaves: tuple[Any, Any], ground: Any, soft: float
-) -> clumped_radiation.Albedo:
+def albedo(site: Site, wetness: Any, white: tuple[Any, Any], leaves: tuple[Any, Any], ground: Any, soft: float) -> clumped_radiation.Albedo:
     """Return the albedo of the storeys and of the ground.
 
     Parameters

@@ -139,14 +139,15 @@ def fast_step_of(site: Site) -> Callable[..., tuple[OriginalState, FastFluxes]]:
         conductance = 1.0 / found.ground
         on_ground = moist_air.air(ground, f.relative_humidity)
         snow = lying.mass, lying.depth, lying.density
-        lost = ground_evaporation.evaporation(
-            on_ground, c.heat, net_ground, conductance, seen[0] / site.porosity[0], pond, snow, seconds
-        )
+        lost = ground_evaporation.evaporation(on_ground, c.heat, net_ground, conductance, seen[0] / site.porosity[0], pond, snow, seconds)
         pond = pond - lost.pond * seconds / WATER
         mass = lying.mass - lost.snow * seconds
         lying = lying._replace(mass=mass, depth=mass / lying.density)
         layers = heat_layers(soil, site, 1.0)
-        conductivities, capacities = [explicit_soil_heat.conductivity(v) for v in layers], [explicit_soil_heat.heat_capacity(v) for v in layers]
+        conductivities, capacities = (
+            [explicit_soil_heat.conductivity(v) for v in layers],
+            [explicit_soil_heat.heat_capacity(v) for v in layers],
+        )
         latent_ground = lost.snow * moist_air.SUBLIMATION + (lost.soil + lost.pond) * c.heat
         around = snow_and_ground_temperature.Surroundings(
             air=f.air_temperature,
@@ -172,7 +173,7 @@ def fast_step_of(site: Site) -> Callable[..., tuple[OriginalState, FastFluxes]]:
         warm = [explicit_soil_heat.warmed(v, capacities[i], heat_flux[i] - heat_flux[i + 1], seconds) for i, v in enumerate(layers)]
         drawn = [u * transpired / WATER for u in stress.uptake]
         drawn[0] = drawn[0] + lost.soil / WATER
-        wetting = water_layers(soil, site, p, [v.temperature for v in warm])
+        wetting = water_layers(soil, site, p, [v.temperature for v in warm], 0.0)
         fallen = rain / WATER
         entering = explicit_soil_water.infiltration(wetting[0], pond, fallen, seconds)
         left = (pond / seconds + fallen - entering) * seconds

@@ -36,7 +36,6 @@ RUNOFF_STEP = 360.0  # s, for which `Site.ponding` is meant
 HEAT_FOLLOWS, LEAVES_FOLLOW = 0.5, 1.0  # share of the new sensible heat and leaf temperature that the next step starts from
 FACTOR_WIDTH = 0.01
 NO_DEW_WIDTH = 1e-7  # kg m-2 s-1
-NOTHING = 1e-16  # m s-1, so that nothing of nothing is nothing
 
 
 class Form(NamedTuple):
@@ -121,7 +120,7 @@ def heat_layers(soil: Soil, site: Site, organic: float) -> list[explicit_soil_he
     return [explicit_soil_heat.Layer(*v, organic * o) for *v, o in zip(*columns, site.organic, strict=True)]
 
 
-def water_layers(soil: Soil, site: Site, p: Parameters, temperature: Sequence[Any]) -> list[explicit_soil_water.Layer]:
+def water_layers(soil: Soil, site: Site, p: Parameters, temperature: Sequence[Any], soft: float) -> list[explicit_soil_water.Layer]:
     """Return the layers of soil as they conduct water.
 
     Parameters
@@ -134,6 +133,8 @@ def water_layers(soil: Soil, site: Site, p: Parameters, temperature: Sequence[An
         Conductivity of the uppermost layer.
     temperature : sequence of tensor
         That sets frost, degC.
+    soft : float
+        Scale of all widths.
 
     Returns
     -------
@@ -142,7 +143,7 @@ def water_layers(soil: Soil, site: Site, p: Parameters, temperature: Sequence[An
     """
     conductivity = [p.soil_conductivity * r for r in site.conductivity]
     columns = soil.water, site.thickness, site.porosity, site.wilting, conductivity, soil.suction, soil.exponent
-    return [explicit_soil_water.Layer(*v, explicit_soil_water.thawed(t)) for *v, t in zip(*columns, temperature, strict=True)]
+    return [explicit_soil_water.Layer(*v, explicit_soil_water.thawed(t, soft)) for *v, t in zip(*columns, temperature, strict=True)]
 
 
 def stress_of(soil: Soil, p: Parameters, site: Site, soft: float) -> layered_root_stress.Stress:
@@ -231,16 +232,16 @@ def fast_step_of(form: Form, site: Site) -> Callable[..., tuple[FastState, FastF
         lost = ground_evaporation.blended(
             near, c.heat, net_ground, conductance, soil.water[0] / site.porosity[0], z.pond, snow, seconds, soft
         )
-        roots_want = [u * wanted / WATER for u in stress.uptake]
-        layers = water_layers(soil, site, p, soil.temperature)
-        drawn = implicit_soil_water.taken(layers, [roots_want[0] + lost.soil / WATER, *roots_want[1:]], seconds, soft)
-        met = drawn[0] / (roots_want[0] + lost.soil / WATER + NOTHING)
-        bare = met * lost.soil
-        transpired = WATER * sum(drawn) - bare
+        layers = water_layers(soil, site, p, soil.temperature, soft)
+        drawn = implicit_soil_water.taken(layers, stress.uptake, wanted / WATER, lost.soil / WATER, seconds, soft)
+        transpired, bare = WATER * drawn.roots, WATER * drawn.evaporation
 
         # Surface, heat in the soil.
         warmth = heat_layers(soil, site, PERCENT)
-        conductivities, capacities = [explicit_soil_heat.conductivity(v) for v in warmth], [explicit_soil_heat.heat_capacity(v) for v in warmth]
+        conductivities, capacities = (
+            [explicit_soil_heat.conductivity(v) for v in warmth],
+            [explicit_soil_heat.heat_capacity(v) for v in warmth],
+        )
         latent_ground = lost.snow * moist_air.SUBLIMATION + (bare + lost.pond) * c.heat
         mass, pond = lying.mass - lost.snow * seconds, z.pond - lost.pond * seconds
         surface = snow_covered_ground.step(
@@ -269,7 +270,7 @@ def fast_step_of(form: Form, site: Site) -> Callable[..., tuple[FastState, FastF
         room = explicit_soil_water.able(layers[0])
         entering = supplied(layers[0].thawed * (pond / seconds + falling) / WATER, room, soft)
         left = pond + (falling - WATER * entering) * seconds
-        water, risen = implicit_soil_water.moved(layers, entering, drawn, seconds, soft)
+        water, risen = implicit_soil_water.moved(layers, entering, drawn.layers, seconds, soft)
         left = left + WATER * risen
         kept = left * site.ponding ** (seconds / RUNOFF_STEP)
         ice = [supplied(w.ice * a / b, pt.constant(1.0), soft) for w, a, b in zip(warm, soil.water, water, strict=True)]

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import pytensor.tensor as pt
 
+from lsm_bayes.processes import smoothing
 from lsm_bayes.processes.layered_root_stress import suction
 from lsm_bayes.processes.smoothing import positive_part
-from lsm_bayes.processes.thresholds import clipped, larger, smaller
+from lsm_bayes.processes.thresholds import larger, smaller
 
 FROZEN = 0.1  # of the conductivity below -1 degC
+THAW_WIDTH = 0.05  # K
 MEDIUM, FAST = 1e-6, 1e-5  # m s-1, fluxes above which the step is shorter
 FLUX_WIDTH = 1e-9  # m s-1
 
@@ -32,20 +34,22 @@ class Layer(NamedTuple):
     thawed: Any  # factor of the conductivity with frost
 
 
-def thawed(temperature: Any) -> Any:
+def thawed(temperature: Any, soft: float = 0.0) -> Any:
     """Return the factor of the conductivity with frost.
 
     Parameters
     ----------
     temperature : tensor
         degC.
+    soft : float
+        Width of the limits, times `THAW_WIDTH`; 0: exact.
 
     Returns
     -------
     tensor
         0.1 to 1, linear between -1 and 0 degC.
     """
-    return FROZEN + (1.0 - FROZEN) * clipped(temperature + 1.0, 0.0, 1.0)
+    return FROZEN + (1.0 - FROZEN) * smoothing.clip(temperature + 1.0, 0.0, 1.0, THAW_WIDTH * soft)
 
 
 def able(top: Layer) -> Any:

@@ -1,6 +1,7 @@
 """Heat and ice in soil layers with an implicit step that conserves heat; properties of the layers as in BEPS (`explicit_soil_heat`)."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from lsm_bayes.processes import tridiagonal
@@ -37,15 +38,15 @@ def warmed(
         With other temperatures.
     """
     halves = [0.5 * layer.thickness / c for layer, c in zip(layers, conductivities, strict=True)]
-    between = [1.0 / (a + b) for a, b in zip(halves, halves[1:], strict=False)]
+    between = [1.0 / (a + b) for a, b in pairwise(halves)]
     deep = conductivities[-1] / (DEEP + 0.5 * layers[-1].thickness)
     temperatures = [layer.temperature for layer in layers]
-    flows = [k * (a - b) for k, a, b in zip(between, temperatures, temperatures[1:], strict=False)]
+    flows = [k * (a - b) for k, a, b in zip(between, temperatures[:-1], temperatures[1:], strict=True)]
     through = [surface, *flows, deep * (temperatures[-1] - air)]
     stored = [c * layer.thickness / seconds for c, layer in zip(capacities, layers, strict=True)]
     diagonal = [c + a + b for c, a, b in zip(stored, [0.0, *between], [*between, deep], strict=True)]
     outer = [-k for k in between]
-    change = tridiagonal.solve(outer, diagonal, outer, [a - b for a, b in zip(through, through[1:], strict=False)])
+    change = tridiagonal.solve(outer, diagonal, outer, [a - b for a, b in pairwise(through)])
     return [layer._replace(temperature=layer.temperature + c) for layer, c in zip(layers, change, strict=True)]
 
 

@@ -7,7 +7,7 @@ explicit one of `explicit_soil_water` has to be cut in parts, and what leaves a 
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from lsm_bayes.processes import tridiagonal
 from lsm_bayes.processes.explicit_soil_water import Layer
@@ -15,6 +15,7 @@ from lsm_bayes.processes.smoothing import positive_part
 from lsm_bayes.processes.thresholds import supplied
 
 WATER_WIDTH = 1e-3  # m3 m-3, of the room that a layer has
+NOTHING = 1e-18  # m s-1, so that nothing of nothing is nothing
 
 
 def flow(a: Layer, b: Layer) -> tuple[Any, Any, Any]:
@@ -48,29 +49,47 @@ def flow(a: Layer, b: Layer) -> tuple[Any, Any, Any]:
     return rate * gradient, slopes[0], slopes[1]
 
 
-def taken(layers: Sequence[Layer], wanted: Sequence[Any], seconds: Any, soft: float = 0.0) -> list[Any]:
-    """Return what roots and evaporation get from each layer.
+class Taken(NamedTuple):
+    """What soil gives, m s-1."""
+
+    layers: list[Any]  # by each layer
+    roots: Any
+    evaporation: Any
+
+
+def taken(layers: Sequence[Layer], uptake: Sequence[Any], roots: Any, evaporation: Any, seconds: Any, soft: float = 0.0) -> Taken:
+    """Return what roots and evaporation get.
 
     Parameters
     ----------
     layers : sequence of Layer
         From above.
-    wanted : sequence of tensor
-        m s-1.
+    uptake : sequence of tensor
+        Share of each layer in what roots take.
+    roots, evaporation : tensor
+        What roots and evaporation from the uppermost layer would take, m s-1.
     seconds : tensor
         Step length.
     soft : float
-        Width of the limit, see `thresholds.supplied`; 0: exact.
+        Width of the limits, see `thresholds.supplied`; 0: exact.
 
     Returns
     -------
-    list of tensor
-        m s-1, at most what is there above the wilting point.
+    Taken
+        At most what layers hold above the wilting point. What one layer cannot give to the roots the others do, in proportion to
+        their share and to what they have left.
     """
-    width = WATER_WIDTH * soft
-    return [
-        supplied(w, positive_part(x.water - x.wilting, width) * x.thickness / seconds, soft) for x, w in zip(layers, wanted, strict=True)
-    ]
+    there = [positive_part(x.water - x.wilting, WATER_WIDTH * soft) * x.thickness / seconds for x in layers]
+    wanted = [u * roots for u in uptake]
+    whole = wanted[0] + evaporation + NOTHING
+    met = supplied(whole, there[0], soft) / whole
+    got = [met * wanted[0], *(supplied(w, t, soft) for w, t in zip(wanted[1:], there[1:], strict=True))]
+    left = [there[0] - met * whole, *(t - g for t, g in zip(there[1:], got[1:], strict=True))]
+    weights = [u * x for u, x in zip(uptake, left, strict=True)]
+    missing = (roots * sum(uptake) - sum(got)) / (sum(weights) + NOTHING)
+    got = [g + supplied(missing * w, x, soft) for g, w, x in zip(got, weights, left, strict=True)]
+    evaporated = met * evaporation
+    return Taken([got[0] + evaporated, *got[1:]], sum(got), evaporated)
 
 
 def moved(layers: Sequence[Layer], entering: Any, drawn: Sequence[Any], seconds: Any, soft: float = 0.0) -> tuple[list[Any], Any]:
@@ -100,7 +119,7 @@ def moved(layers: Sequence[Layer], entering: Any, drawn: Sequence[Any], seconds:
     diagonal = [
         x.thickness / seconds + (flows[i][1] if i < last else 0.0) - (flows[i - 1][2] if i > 0 else 0.0) for i, x in enumerate(layers)
     ]
-    right = [through[i] - through[i + 1] - taken for i, taken in enumerate(drawn)]
+    right = [through[i] - through[i + 1] - out for i, out in enumerate(drawn)]
     change = tridiagonal.solve([-a for _, a, _ in flows], diagonal, [b for _, _, b in flows], right)
     water = [x.water + c for x, c in zip(layers, change, strict=True)]
     risen: Any = 0.0

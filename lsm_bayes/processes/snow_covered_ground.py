@@ -2,8 +2,8 @@
 
 The surface is a skin of 2 cm of soil, of snow where that is deep, and of both in between. It takes up what net radiation leaves, exchanges
 heat with the air and conducts it to the uppermost soil layer, through the snow. The balance is linear in the new temperature. What would
-warm snow above 0 degC melts it, and what would cool water on the ground below 0 degC freezes it. Thermal properties of snow as in BEPS (Chen et
-al. 2007, doi 10.1016/j.ecolmodel.2006.08.023).
+warm snow above 0 degC melts it, and what would cool water on the ground below 0 degC freezes it. Thermal properties of snow as in BEPS
+(Chen et al. 2007, doi 10.1016/j.ecolmodel.2006.08.023).
 """
 
 from typing import Any, NamedTuple

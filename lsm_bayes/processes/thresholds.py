@@ -139,6 +139,6 @@ def supplied(wanted: Any, there: Any, soft: float = 0.0) -> Any:
         At most what is there.
     """
     if soft > 0:
-        there = positive_part(there)  # an empty store may be below zero by rounding
-        return smoothing.quadratic_minimum(wanted + NOTHING, there, 1.0 - 0.01 * soft, positive=True)
+        # By rounding both may be below zero.
+        return smoothing.quadratic_minimum(positive_part(wanted) + NOTHING, positive_part(there), 1.0 - 0.01 * soft, positive=True)
     return smaller(wanted, there)

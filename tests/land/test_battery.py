@@ -13,7 +13,8 @@ FORMS = ("_original", "_smooth", "_litter")
 LONG = (
     *("bethy", "bethy_c4_grass", "bethy_grass", "bethy_hourly", "bethy_warm"),
     *("dalec_bethy", "dalec_bethy_hourly", "dalec_bethy_warm_hourly"),
-    *("dalec_1005", "dalec_1100", "dalec_811", "dalec_990", "fobaar", "sipnet"),
+    *("jsbach", "jsbach_c4_grass", "jsbach_crop", "jsbach_grass", "jsbach_hourly", "jsbach_raingreen", "jsbach_summergreen"),
+    *("beps", "dalec_1005", "dalec_1100", "dalec_811", "dalec_990", "fobaar", "sipnet"),
 )
 
 
