@@ -197,7 +197,7 @@ class _Subject:
         """Evaluate the stock of a budget for states (n_state, time + 1, points)."""
         x, p = pt.dtensor3(), pt.dmatrix()
         found = stock(
-            self.model.state(*(x[i] for i in range(len(self.states)))),
+            self.model.state(*(x[i] for i in range(len(self.model.state._fields)))),  # type: ignore[attr-defined]
             self.model.parameters(*(p[i] for i in range(self.n_p))),
         )
         return pytensor.function([x, p], found, mode="FAST_COMPILE", on_unused_input="ignore")(states, self.points[: self.n_p])

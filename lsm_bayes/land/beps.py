@@ -59,7 +59,7 @@ def _humidity(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _no_store(x: Any, p: Any) -> Any:
-    return 0.0 * x.pond
+    return 0.0 * x.coarse_carbon
 
 
 def beps(name: str, title: str, form: Form | None = None, site: Site = SHRUB_ON_LOAM) -> ProcessModel:

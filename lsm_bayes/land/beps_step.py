@@ -35,7 +35,7 @@ PERCENT = 0.01
 RUNOFF_STEP = 360.0  # s, for which `Site.ponding` is meant
 HEAT_FOLLOWS, LEAVES_FOLLOW = 0.5, 1.0  # share of the new sensible heat and leaf temperature that the next step starts from
 FACTOR_WIDTH = 0.01
-NO_DEW_WIDTH = 1e-7  # kg m-2 s-1
+NO_DEW_WIDTH = 1e-8  # kg m-2 s-1
 
 
 class Form(NamedTuple):
