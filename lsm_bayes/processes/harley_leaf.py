@@ -247,6 +247,7 @@ def limited_rate(a: Any, b: Any, d: Any, e: float, respiration: Any, s: Supply) 
     alone = -pt.sign(turned) * (size + square / size) - shift
     start = disconnected_grad(pt.switch(inside, least, alone))
     for _ in range(STEPS):
+        start = disconnected_grad(start)  # the last step has the gradient of them all
         value, slope = ((start + p) * start + q) * start + r, (3.0 * start + 2.0 * p) * start + q
         fixed = disconnected_grad(slope)
         start = start - value / pt.switch(pt.eq(fixed, 0.0), 1.0, fixed)
