@@ -96,7 +96,8 @@ class Budget:
     gain, loss : tuple of str
         Fluxes per day into and out of the stock.
     amount : callable, optional
-        ``amount(state, parameters) -> expression``: the stock where the states are not simply added up, such as water per pore volume.
+        ``amount(state, parameters) -> expression``: the stock where the states are not simply added up, such as water per pore volume;
+        of a model with a nested step the state holds the fast states too.
     """
 
     stock: tuple[str, ...]

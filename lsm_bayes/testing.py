@@ -4,6 +4,7 @@ Run it on a model of your own as scikit-learn's ``check_estimator`` is run on an
 in ``lsm_bayes/land``.
 """
 
+from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -197,7 +198,7 @@ class _Subject:
         """Evaluate the stock of a budget for states (n_state, time + 1, points)."""
         x, p = pt.dtensor3(), pt.dmatrix()
         found = stock(
-            self.model.state(*(x[i] for i in range(len(self.model.state._fields)))),  # type: ignore[attr-defined]
+            namedtuple("States", self.states)(*(x[i] for i in range(len(self.states)))),  # fast ones included
             self.model.parameters(*(p[i] for i in range(self.n_p))),
         )
         return pytensor.function([x, p], found, mode="FAST_COMPILE", on_unused_input="ignore")(states, self.points[: self.n_p])
