@@ -18,7 +18,8 @@ what is the same; otherwise a spread of about 20 %, which is ours.
 
 Traps. (1) A heat sum may begin only on 1 January (1 July south of the equator). (2) The widths that make phases differentiable blur dates
 by a few days. (3) Soil water has a capacity but no pores beyond: what exceeds field capacity drains. (4) With daily drivers wind is a
-parameter and clouds follow from light. (5) Dead carbon at the start decides heterotrophic respiration for years.
+parameter and clouds follow from light. (5) Evaporation of wet leaves is as fast as the air takes
+it up, above rough forests more than net radiation: winters and rainy days lose too much. (6) Dead carbon at the start decides heterotrophic respiration for years.
 
 `jsbach_original` has hard limits and what the source does otherwise: switches of `jsbach_step.Form`. There are tables of its leaf, phenology
 and soil carbon to compare with, but no run of the whole: its water and energy follow the same equations with other numerical details.

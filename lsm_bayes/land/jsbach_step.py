@@ -23,6 +23,7 @@ CLUMPING = 2.0  # m2 m-2
 INTERCEPTED = 0.25  # of rain, where there is room
 SNOW_VISIBLE, SNOW_INFRARED = (0.52, 0.90), (0.30, 0.65)  # albedo at 0 and at -5 degC
 COLD_SNOW = 5.0  # K
+OVER_WATER = 1.0  # degC: saturation over water, as at the surface, also in frost
 LAYERS = layered_bucket.THICKNESS
 _MIDDLES = np.cumsum(LAYERS) - 0.5 * np.array(LAYERS)
 APART = tuple(float(d) for d in np.diff(_MIDDLES))  # m
@@ -80,7 +81,10 @@ class Canopy(NamedTuple):
 
 
 def _leaf_form(form: Form) -> leaf.LeafForm:
-    return leaf.JSBACH_FORM._replace(warmth_width=0.5 * form.smooth) if form.smooth else leaf.JSBACH_SOURCE
+    s = form.smooth
+    if not s:
+        return leaf.JSBACH_SOURCE
+    return leaf.JSBACH_SOURCE._replace(sharpness=1.0 - 0.01 * s, warmth_width=0.5 * s, added_jmax=True, idle_frost=False)
 
 
 def bucket_widths(form: Form) -> layered_bucket.Widths:
@@ -96,8 +100,7 @@ def bucket_widths(form: Form) -> layered_bucket.Widths:
     Widths
         Scaled.
     """
-    s = layered_bucket.SMOOTH
-    return layered_bucket.Widths(form.smooth * s.relative, form.smooth * s.excess) if form.smooth else layered_bucket.EXACT
+    return layered_bucket.Widths(*(form.smooth * w for w in layered_bucket.SMOOTH))
 
 
 def _made_up(f: Any, p: Any, wetness: Any) -> Weather:
@@ -110,8 +113,8 @@ def _made_up(f: Any, p: Any, wetness: Any) -> Weather:
     celsius = course.temperature(sun, f.solar_hour, f.air_temperature_min, f.air_temperature_max)
     light = course.light(sun, f.solar_hour, clear, pressure)
     moist = smaller(wetness, pt.as_tensor(1.0), 1e-3)
-    base = (0.96 + 0.04 * moist) * sky.saturation(f.air_temperature_min, mean)[0]
-    vapour, _ = sky.vapour_pressure(base, sky.saturation(celsius)[0], moist, sky.AirForm())
+    base = (0.96 + 0.04 * moist) * sky.saturation(f.air_temperature_min, OVER_WATER)[0]
+    vapour, _ = sky.vapour_pressure(base, sky.saturation(celsius, OVER_WATER)[0], moist, sky.AirForm())
     emitted = sky.EMISSIVITY * sky.STEFAN_BOLTZMANN * (celsius + sky.MELTING) ** 4
     return Weather(
         celsius,
@@ -139,7 +142,7 @@ def _observed(f: Any) -> Weather:
         shortwave,
         shortwave * course.par_share(mu, clear),
         course.direct_share(sun, mu, clear, pressure),
-        sky.saturation(f.air_temperature)[0] - 100.0 * f.vapour_pressure_deficit,
+        sky.saturation(f.air_temperature, OVER_WATER)[0] - 100.0 * f.vapour_pressure_deficit,
         f.longwave_down,
     )
 
@@ -278,14 +281,16 @@ def hour_of(structure: Structure, form: Form) -> Callable[..., tuple[FastState, 
         covered = covered / larger(pt.as_tensor(1.0), covered * potential / (snow + 1e-6), 0.05 * width)
         share = share / larger(pt.as_tensor(1.0), potential / most, 0.05 * width)
         plants = pt.expm1(-p.lai_max / CLUMPING) * pt.expm1(-lai / CLUMPING)
-        dry = (1.0 - covered) * (1.0 - share)
+        # Under crowns snow does not meet the air.
+        white = (1.0 - plants) * covered if structure.forest else covered
+        leafy = plants if structure.forest else plants * (1.0 - covered)
         crust = smaller(water[0] / (1e3 * LAYERS[0] * p.field_capacity), pt.as_tensor(1.0), 0.01 * width)
         relative = 0.5 * (1.0 - pt.cos(np.pi * crust))
-        bare = (1.0 - plants) * dry * reached(relative * humid[0], vapour, 1e-4 * width or None)
-        transpiring = plants * dry * canopy.conductance / (canopy.conductance + speed)
+        bare = (1.0 - plants) * (1.0 - covered) * (1.0 - share) * reached(relative * humid[0], vapour, 1e-4 * width or None)
+        transpiring = leafy * (1.0 - share) * canopy.conductance / (canopy.conductance + speed)
         parts = (
-            (covered, covered * vapour, skin.SUBLIMATION),
-            ((1.0 - covered) * share, (1.0 - covered) * share * vapour, skin.VAPORISATION),
+            (white, white * vapour, skin.SUBLIMATION),
+            ((1.0 - white) * share, (1.0 - white) * share * vapour, skin.VAPORISATION),
             (transpiring, transpiring * vapour, skin.VAPORISATION),
             (bare * relative, bare * vapour, skin.VAPORISATION),
         )
@@ -307,7 +312,7 @@ def hour_of(structure: Structure, form: Form) -> Callable[..., tuple[FastState, 
         surface = found.temperatures[0] + spared / capacities[0]
         latent = (skin.SUBLIMATION * sublimed + skin.VAPORISATION * (evaporated + transpired + dried)) / HOUR
         snow = snow - sublimed
-        melted = layered_bucket.least(capacities[0] * positive_part(surface, 0.05 * width) / skin.FUSION, snow, width > 0)
+        melted = layered_bucket.least(capacities[0] * positive_part(surface, 0.05 * width) / skin.FUSION, snow, 0.01 * width)
         snow, surface = snow - melted, surface - melted * skin.FUSION / capacities[0]
 
         # Soil water

@@ -48,9 +48,10 @@ class Widths(NamedTuple):
     carbon: float = 0.5  # gC m-2
     production: float = 0.02  # gC m-2 d-1
     area: float = 2e-5  # m2 m-2, of a day's shedding
+    rounding: float = 0.01  # of minima
 
 
-EXACT, SMOOTH = Widths(0.0, 0.0, 0.0), Widths()
+EXACT, SMOOTH = Widths(*[0.0] * 4), Widths()
 
 
 class Day(NamedTuple):
@@ -87,12 +88,12 @@ def day(x: Plants, production: Any, area: Any, before: Any, t: Traits, widths: W
         Carbon is conserved: production is the change of plants, litter, exudates, what grazers respire and `respired_excess`, less
         `unpaid`.
     """
-    smooth = widths.carbon > 0
+    rounding = widths.rounding
     per_area = GREEN_PER_LEAF / t.area_per_carbon
     shed = larger(before - area, t.shedding * area, widths.area)
-    fallen = least(per_area * positive_part(shed), x.green, smooth)
+    fallen = least(per_area * positive_part(shed), x.green, rounding)
     green = x.green - fallen
-    spare = least(positive_part(green - per_area * area, widths.carbon), green, smooth)
+    spare = least(positive_part(green - per_area * area, widths.carbon), green, rounding)
     green = green - spare
     eaten = t.grazed * green
     green = green - eaten
@@ -100,16 +101,16 @@ def day(x: Plants, production: Any, area: Any, before: Any, t: Traits, widths: W
     wood, reserve = x.wood - dead_wood, x.reserve - decayed
 
     gained = positive_part(production, widths.production)
-    paid = least(gained - production, reserve, smooth)
+    paid = least(gained - production, reserve, rounding)
     unpaid = gained - production - paid
     reserve = reserve - paid
     exudates, wanted = t.to_exudates * gained, t.to_wood * gained
-    to_wood = least(wanted, positive_part(t.largest_wood - wood, widths.carbon), smooth)
+    to_wood = least(wanted, positive_part(t.largest_wood - wood, widths.carbon), rounding)
     enough = positive_part(t.reserve_ratio * t.largest_area / t.area_per_carbon - reserve, widths.carbon)
-    to_reserve = least(t.to_reserve * gained, enough, smooth)
+    to_reserve = least(t.to_reserve * gained, enough, rounding)
     rest = gained - exudates - to_wood - to_reserve
-    to_green = least(rest, positive_part(per_area * area - green, widths.carbon), smooth)
-    also = least(rest - to_green, enough - to_reserve, smooth)
+    to_green = least(rest, positive_part(per_area * area - green, widths.carbon), rounding)
+    also = least(rest - to_green, enough - to_reserve, rounding)
     return Day(
         Plants(green + to_green, wood + to_wood, reserve + to_reserve + also),
         fallen + spare + decayed + GRAZED_TO_LITTER * eaten,

@@ -20,7 +20,6 @@ THICKNESS = (0.065, 0.254, 0.913, 2.902, 5.7)  # m
 SLOW, FAST = 0.001 / 3600.0, 0.1 / 3600.0  # mm s-1, drainage of a layer at field capacity, and what it adds when saturated
 FAST_FROM = 0.9  # of field capacity
 DRIEST = 0.01  # of saturation, in diffusivity
-SHARPNESS = 0.99
 NEARLY_FULL = 0.998
 
 
@@ -41,10 +40,10 @@ class Widths(NamedTuple):
 
     relative: float = 0.005  # of water content relative to field capacity
     excess: float = 0.02  # mm
-    smooth_minimum: bool = True
+    rounding: float = 0.01  # one less the sharpness of minima
 
 
-EXACT, SMOOTH = Widths(0.0, 0.0, False), Widths()
+EXACT, SMOOTH = Widths(0.0, 0.0, 0.0), Widths()
 
 
 class Wetted(NamedTuple):
@@ -54,22 +53,22 @@ class Wetted(NamedTuple):
     drainage: Any  # mm
 
 
-def least(a: Any, b: Any, smooth: bool) -> Any:
+def least(a: Any, b: Any, rounding: float) -> Any:
     """Return the smaller of two numbers that are not negative.
 
     Parameters
     ----------
     a, b : tensor
         The same unit.
-    smooth : bool
-        Quadratic, below the minimum where both are alike.
+    rounding : float
+        Zero: exact. Otherwise the quadratic minimum with a sharpness of one less this.
 
     Returns
     -------
     tensor
         In the same unit, at most the minimum.
     """
-    return quadratic_minimum(a + 1e-30, b + 1e-30, SHARPNESS, positive=True) if smooth else smaller(a, b)
+    return quadratic_minimum(a + 1e-30, b + 1e-30, 1.0 - rounding, positive=True) if rounding > 0 else smaller(a, b)
 
 
 def rooted(depth: Any, thickness: Sequence[float] = THICKNESS, width: float = 0.0) -> tuple[Any, ...]:
@@ -133,7 +132,7 @@ def _percolating(water: Any, content: Any, thickness: float, soil: Soil, seconds
     m = soil.pore_index / (soil.pore_index + 1.0)
     opened = 1.0 - pt.exp(m * pt.log1p(-pt.exp(pt.log(share) / m)))
     flux = 1e3 * seconds * soil.conductivity * pt.sqrt(share) * opened**2
-    return least(flux, positive_part(free, w.excess), w.smooth_minimum)
+    return least(flux, positive_part(free, w.excess), w.rounding)
 
 
 def _draining(content: Any, thickness: float, soil: Soil, seconds: float, w: Widths) -> Any:

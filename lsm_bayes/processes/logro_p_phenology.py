@@ -19,6 +19,7 @@ SEED = 0.4  # m2 m-2, leaf area with which growth starts
 WILTING = 0.351  # relative soil water up to which nothing grows
 LONGEST_CHILL = 365.0  # d
 LONGEST_CLOCK = 365.0  # d
+FEW = 1e-9  # plants that do not count
 
 
 class Widths(NamedTuple):
@@ -217,7 +218,8 @@ def season(
     Returns
     -------
     Season
-        Memory at the end. Heat sum and chill days begin anew at each bud burst.
+        Memory at the end. Heat sum and chill days begin anew at each bud burst; in the smooth form, where plants burst bud over some days,
+        when the heat sum begins.
     """
     vegetative = 1.0 - x.resting - x.growing
     waiting = vegetative if evergreen else x.resting
@@ -227,7 +229,8 @@ def season(
     heat = x.heat + counting * warm * (soil_temperature - p.base)
     chill = smaller(x.chill + counting * (1.0 - warm), pt.as_tensor(LONGEST_CHILL))
     critical = p.least_heat + p.heat_range * pt.exp(-chill / p.chill_scale)
-    burst = waiting * counting * above(heat, critical, widths.heat)
+    passed = above(heat, critical, widths.heat)
+    burst = waiting * counting * passed
     matured = x.growing * above(clock, p.growth_length, widths.days)
     if evergreen:
         fallen: Any = 0.0 * burst
@@ -236,6 +239,8 @@ def season(
         cold = cold * above(p.autumn_temperature, soil_temperature, widths.temperature) * above(clock, p.shortest, widths.days)
         late = above(clock, p.longest, widths.days)
         fallen = vegetative * (cold + late - cold * late)
+    if widths.heat > 0:
+        return _blended(x, Season(x.resting, x.growing, clock, counting, heat, chill), burst, passed, matured, fallen, evergreen)
     kept = 1.0 - burst
     return Season(
         x.resting + fallen if evergreen else x.resting + fallen - burst,
@@ -245,6 +250,22 @@ def season(
         kept * heat,
         kept * chill,
     )
+
+
+def _blended(x: Season, now: Season, burst: Any, passed: Any, matured: Any, fallen: Any, evergreen: bool) -> Season:
+    """Memory where plants burst bud over some days: those that wait keep their heat sum, and the clock is the mean of those with new leaves.
+
+    Of plants that wait, `counting` is the fraction that may still burst bud in this season.
+    """
+    waiting = 1.0 - x.resting - x.growing if evergreen else x.resting
+    joining = matured if evergreen else 0.0
+    stayed = waiting * (1.0 - now.counting * passed) + joining
+    counting = (waiting + FEW) * now.counting * (1.0 - passed) / (stayed + FEW)
+    share = burst / ((x.growing if evergreen else 1.0 - x.resting) + burst + FEW)
+    begun = now.counting - x.counting
+    kept = (1.0 - begun) * (1.0 - burst**4)
+    resting = x.resting + fallen if evergreen else x.resting + fallen - burst
+    return Season(resting, x.growing + burst - matured, now.clock + share * (1.0 - now.clock), counting, kept * now.heat, kept * now.chill)
 
 
 def leaf_area(area: Any, x: Season, largest: Any, p: Alternating, widths: Widths = SMOOTH) -> Any:

@@ -142,10 +142,27 @@ def test_gradients_of_the_smooth_form() -> None:
 
 
 def test_smooth_form_converges_to_the_exact_one() -> None:
-    values = [np.array([v]) for v in POINT.values()]
+    # With exact thresholds all plants are in one phase.
+    values = [np.array([v]) for v in (POINT | {"resting": 1.0, "growing": 0.0}).values()]
     exact = evaluate(summergreen(plants.EXACT), *values)
     off = [worst(evaluate(summergreen(plants.Widths(*(f * w for w in plants.SMOOTH))), *values), exact, 1.0) for f in (1.0, 0.03, 0.001)]
     assert off[0] > 100 * off[2] and off[2] < 1e-6
+
+
+def test_evergreens_that_burst_bud_over_some_days_grow_leaves() -> None:
+    symbols = [pt.dscalar() for _ in range(9)]
+    after = plants.season(plants.Season(*symbols[:6]), *symbols[6:], plants.EVERGREEN, True)
+    area = plants.leaf_area(pt.as_tensor(3.0), after, 5.0, plants.EVERGREEN)
+    step = pytensor.function(symbols, [*after, area - 3.0], mode="FAST_COMPILE")
+    memory, gained, growing = [0.0, 0.0, 250.0, 0.0, 0.0, 0.0], 0.0, []
+    for day in range(1, 366):
+        warmth = 8.0 - 14.0 * np.cos(2.0 * np.pi * (day - 20) / 365.0)
+        *memory, change = step(*memory, warmth, warmth, float(day == 1))
+        gained += change
+        growing.append(memory[1])
+    # Sixty days of growth in spring, once.
+    assert max(growing) > 0.9 and 50 < np.sum(growing) < 75 and growing[-1] < 0.01
+    assert 0.5 < gained < 1.5
 
 
 def test_nan_goes_through() -> None:
