@@ -42,8 +42,8 @@ from lsm_bayes.land.jsbach_declared import (
     Fluxes,
     HourlyForcing,
     WithinDayForcing,
-    parameters,
 )
+from lsm_bayes.land.jsbach_parameters import parameters
 from lsm_bayes.land.jsbach_step import HEAT, LAYERS, SOURCE, WATER, Form, Structure, hour_of
 
 DAY = 86400.0

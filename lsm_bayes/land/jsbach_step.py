@@ -7,15 +7,15 @@ import numpy as np
 import pytensor.tensor as pt
 
 from lsm_bayes.land.jsbach_declared import FastFluxes, FastState
+from lsm_bayes.land.jsbach_weather import DAY, Weather, made_up, observed
 from lsm_bayes.processes import aging_snow, canopy_respiration, layered_bucket, two_flux
 from lsm_bayes.processes import diurnal_course as course
 from lsm_bayes.processes import implicit_surface as skin
 from lsm_bayes.processes import leaf_photosynthesis as leaf
-from lsm_bayes.processes import penman_monteith as sky
 from lsm_bayes.processes.smoothing import clip, positive_part
 from lsm_bayes.processes.thresholds import larger, reached, smaller
 
-DAY, HOUR = 86400.0, 3600.0  # s
+HOUR = 3600.0  # s
 TO_CARBON = 12.01 * DAY  # gC m-2 d-1 per mol m-2 s-1
 PHOTON_ENERGY = 2.2e5  # J mol-1
 CLOSED = 3.0  # m2 m-2, leaf area of closed crowns
@@ -23,7 +23,6 @@ CLUMPING = 2.0  # m2 m-2
 INTERCEPTED = 0.25  # of rain, where there is room
 SNOW_VISIBLE, SNOW_INFRARED = (0.52, 0.90), (0.30, 0.65)  # albedo at 0 and at -5 degC
 COLD_SNOW = 5.0  # K
-OVER_WATER = 1.0  # degC: saturation over water, as at the surface, also in frost
 LAYERS = layered_bucket.THICKNESS
 _MIDDLES = np.cumsum(LAYERS) - 0.5 * np.array(LAYERS)
 APART = tuple(float(d) for d in np.diff(_MIDDLES))  # m
@@ -54,20 +53,6 @@ class Structure(NamedTuple):
     def forest(self) -> bool:
         """Whether snow lies below the crowns."""
         return self.phenology in ("evergreen", "summergreen", "raingreen")
-
-
-class Weather(NamedTuple):
-    """Weather and light of an hour."""
-
-    celsius: Any
-    pressure: Any  # Pa
-    wind: Any  # m s-1, at least 1
-    cosine: Any  # of the zenith angle
-    shortwave: Any  # W m-2
-    par: Any  # W m-2
-    direct: Any  # fraction of PAR
-    vapour: Any  # Pa
-    longwave: Any  # W m-2
 
 
 class Canopy(NamedTuple):
@@ -101,50 +86,6 @@ def bucket_widths(form: Form) -> layered_bucket.Widths:
         Scaled.
     """
     return layered_bucket.Widths(*(form.smooth * w for w in layered_bucket.SMOOTH))
-
-
-def _made_up(f: Any, p: Any, wetness: Any) -> Weather:
-    """Weather of an hour with daily drivers."""
-    mean = 0.5 * (f.air_temperature_min + f.air_temperature_max)
-    pressure, sun = course.pressure_at(f.elevation, mean), course.sun(f.day_of_year, f.latitude)
-    shortwave = f.shortwave_down * (1e6 / DAY)
-    clear = course.clearness(sun, shortwave, pressure)
-    kept, cloud = course.kept(sun, shortwave, clear, pressure), course.cloudiness(clear)
-    celsius = course.temperature(sun, f.solar_hour, f.air_temperature_min, f.air_temperature_max)
-    light = course.light(sun, f.solar_hour, clear, pressure)
-    moist = smaller(wetness, pt.as_tensor(1.0), 1e-3)
-    base = (0.96 + 0.04 * moist) * sky.saturation(f.air_temperature_min, OVER_WATER)[0]
-    vapour, _ = sky.vapour_pressure(base, sky.saturation(celsius, OVER_WATER)[0], moist, sky.AirForm())
-    emitted = sky.EMISSIVITY * sky.STEFAN_BOLTZMANN * (celsius + sky.MELTING) ** 4
-    return Weather(
-        celsius,
-        pressure,
-        p.typical_wind,
-        course.cosine(sun, f.solar_hour),
-        kept * light.shortwave,
-        kept * light.par,
-        light.direct,
-        vapour,
-        sky.net_longwave(celsius, vapour, cloud) + emitted,
-    )
-
-
-def _observed(f: Any) -> Weather:
-    sun = course.sun(f.day_of_year, f.latitude)
-    pressure, shortwave = 1e3 * f.air_pressure, f.shortwave_down * (1e6 / DAY)
-    mu = course.cosine(sun, f.solar_hour)
-    clear = course.clearness_of_hour(sun, mu, shortwave, pressure)
-    return Weather(
-        f.air_temperature,
-        pressure,
-        larger(f.wind_speed, pt.as_tensor(1.0)),
-        mu,
-        shortwave,
-        shortwave * course.par_share(mu, clear),
-        course.direct_share(sun, mu, clear, pressure),
-        sky.saturation(f.air_temperature, OVER_WATER)[0] - 100.0 * f.vapour_pressure_deficit,
-        f.longwave_down,
-    )
 
 
 def _kinetics(p: Any, pathway: str) -> leaf.Kinetics:
@@ -247,7 +188,7 @@ def hour_of(structure: Structure, form: Form) -> Callable[..., tuple[FastState, 
         held = sum(c * r / d for c, r, d in zip(water, roots, LAYERS, strict=True))
         wetness = held / capacity
         stress = clip((wetness - p.wilting_wetness) / (p.critical_wetness - p.wilting_wetness), 0.0, 1.0, 0.02 * width)
-        w = _observed(f) if structure.observed_hours else _made_up(f, p, wetness)
+        w = observed(f) if structure.observed_hours else made_up(f, p, wetness)
         sun = course.sun(f.day_of_year, f.latitude)
 
         # Precipitation

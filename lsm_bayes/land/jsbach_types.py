@@ -6,7 +6,7 @@ Reick et al. (2021), doi 10.17617/2.3279802; capacities after Kattge et al. (200
 from typing import NamedTuple
 
 from lsm_bayes.declare import Prior
-from lsm_bayes.land.jsbach_declared import parameters
+from lsm_bayes.land.jsbach_parameters import parameters
 from lsm_bayes.land.jsbach_step import Structure
 from lsm_bayes.vocabulary import unknown
 

@@ -253,10 +253,8 @@ def season(
 
 
 def _blended(x: Season, now: Season, burst: Any, passed: Any, matured: Any, fallen: Any, evergreen: bool) -> Season:
-    """Memory where plants burst bud over some days: those that wait keep their heat sum, and the clock is the mean of those with new leaves.
-
-    Of plants that wait, `counting` is the fraction that may still burst bud in this season.
-    """
+    # Where plants burst bud over some days those that wait keep their heat sum, and the clock is the mean of those with new leaves. Of
+    # plants that wait, `counting` is the fraction that may still burst bud in this season.
     waiting = 1.0 - x.resting - x.growing if evergreen else x.resting
     joining = matured if evergreen else 0.0
     stayed = waiting * (1.0 - now.counting * passed) + joining

@@ -176,7 +176,7 @@ def day_cases(phenology: str, n: int = 30) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(7)
     given = cases(n, Structure(phenology))  # type: ignore[arg-type]
     gpp = rng.uniform(0.0, 12.0, n)
-    varied = {name: 0.0 * gpp for name in FastFluxes._fields} | {
+    varied = dict.fromkeys(FastFluxes._fields, 0.0 * gpp) | {
         "subdaily_gpp": gpp,
         "subdaily_maintenance_respiration": rng.uniform(0.3, 4.0, n),
         "subdaily_growth_respiration": 0.1 * gpp,

@@ -65,12 +65,18 @@ def surface(ts: Any, t2: Any, shortwave: Any, wind: Any, vapour: Any, roughness:
     drag = skin.drag(skin.neutral_drag(10.0, roughness), richardson, 10.0, roughness)
     cover = skin.snow_cover(snow, 50.0)
     wet = ((cover, cover * vapour, skin.SUBLIMATION), (0.5 * (1.0 - cover), 0.5 * (1.0 - cover) * vapour, skin.VAPORISATION))
-    return skin.balance(
-        [ts, t2], [1.5e5, 6e5], [10.0], shortwave, 320.0, 1.2 * drag * wind, 15.0, humid, wet, 3600.0
-    )
+    return skin.balance([ts, t2], [1.5e5, 6e5], [10.0], shortwave, 320.0, 1.2 * drag * wind, 15.0, humid, wet, 3600.0)
 
 
-POINT = {"ts": [18.0, 5.0], "t2": 12.0, "shortwave": [500.0, 0.0], "wind": [3.0, 1.5], "vapour": 0.007, "roughness": 1.0, "snow": [0.1, 20.0]}
+POINT = {
+    "ts": [18.0, 5.0],
+    "t2": 12.0,
+    "shortwave": [500.0, 0.0],
+    "wind": [3.0, 1.5],
+    "vapour": 0.007,
+    "roughness": 1.0,
+    "snow": [0.1, 20.0],
+}
 
 
 def test_the_surface_conserves_energy() -> None:
