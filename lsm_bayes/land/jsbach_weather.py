@@ -9,7 +9,7 @@ from lsm_bayes.processes import penman_monteith as sky
 from lsm_bayes.processes.thresholds import larger, smaller
 
 DAY = 86400.0  # s
-OVER_WATER = 1.0  # degC: saturation over water, as at the surface, also in frost
+OVER_WATER = pt.constant(1.0)  # degC: saturation over water, as at the surface, also in frost
 
 
 class Weather(NamedTuple):

@@ -136,9 +136,10 @@ def test_gradients_of_an_hour_against_differences() -> None:
     a, b, c, d = np.moveaxis((weights[:, None] * found).sum(axis=0).reshape(len(moved_names), 4, 16), 1, 0)
     steps = np.array([size[n] for n in moved_names])
     numeric = (8.0 * (a - b) - (c - d)) / (12.0 * steps)
+    # Effects far below the sum of all outputs drown in the rounding of stores of some m of water.
     level = (weights[:, None] * np.abs(values)).sum(axis=0)
     analytic = np.array([np.broadcast_to(gradient[n], 16) for n in moved_names])
-    off = np.abs(analytic - numeric) / np.maximum(np.abs(numeric), 1e-8 * level / steps)
+    off = np.abs(analytic - numeric) / np.maximum(np.abs(numeric), 1e-6 * level / steps)
     worst = dict(zip(moved_names, off.max(axis=1), strict=True))
     assert max(worst.values()) < 1e-6, {n: w for n, w in worst.items() if w > 1e-6}
 
