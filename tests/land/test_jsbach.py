@@ -129,7 +129,7 @@ def test_gradients_of_an_hour_against_differences() -> None:
     weights = 1.0 / np.maximum(np.abs(values).mean(axis=1), 1e-6)
     gradient = dict(zip(names, hours(Form(), weights=weights)(*arranged(given)), strict=True))
     # Five points for each input, all at once: the error is of fourth order.
-    size = {n: 3e-4 * np.maximum(np.abs(given[n]), 1e-2) for n in moved_names}
+    size = {n: 3e-4 * np.where(given[n] == 0, 1e-2, np.abs(given[n])) for n in moved_names}
     size |= {n: 3e-4 + 0.0 * given[n] for n in moved_names if n.startswith("soil_temperature")}
     moved = [given | {n: given[n] + times * size[n]} for n in moved_names for times in (1.0, -1.0, 2.0, -2.0)]
     found = step(*(np.concatenate(v) for v in zip(*(arranged(m) for m in moved), strict=True)))[0]
@@ -194,6 +194,7 @@ def day_cases(phenology: str, n: int = 30) -> dict[str, np.ndarray]:
         "day_of_year": rng.integers(1, 366, n).astype(float),
         "crop_phase": rng.choice([-2.0, -1.0, 0.0, 1.0, 2.0], n),
         "green_carbon": rng.uniform(200.0, 2500.0, n),
+        "least_shedding": np.full(n, 1e-3),  # not below zero
     }
     return given | varied
 
@@ -217,7 +218,7 @@ def test_a_day_conserves_carbon_and_has_gradients(phenology: str) -> None:
     # Of crops, heat sums and phase have no gradient to what is calibrated.
     skipped = {"heat_sum", "winter_heat_sum", "crop_phase"} if phenology == "crop" else set[str]()
     kept = [n for n in wanted if n not in skipped]
-    steps = {n: 1e-4 * np.maximum(np.abs(given[n]), 1e-2) for n in kept}
+    steps = {n: 1e-4 * np.where(given[n] == 0, 1e-2, np.abs(given[n])) for n in kept}
     moved = [given | {n: given[n] + times * steps[n]} for n in kept for times in (1.0, -1.0, 2.0, -2.0)]
     values = step(*(np.concatenate([m[n] for m in moved]) for n in names))[0]
     a, b, c, d = np.moveaxis((weights[:, None] * values).sum(axis=0).reshape(len(kept), 4, 30), 1, 0)
