@@ -45,8 +45,8 @@ class SeasonState(NamedTuple):
     """States of evergreens and summergreens."""
 
     # fmt: off
-    resting: Annotated[float, Parameter("1", (0.0, 1.0), "fraction of plants at rest at the start", _UNIFORM, fixed=True)] = 0.0
-    growing: Annotated[float, Parameter("1", (0.0, 1.0), "fraction of plants with growing leaves at the start", _UNIFORM, fixed=True)] = 0.0
+    resting: Annotated[float, Parameter("1", (0.0, 0.98), "fraction of plants at rest at the start", _UNIFORM, fixed=True)] = 0.0
+    growing: Annotated[float, Parameter("1", (0.0, 0.02), "fraction of plants with growing leaves at the start", _UNIFORM, fixed=True)] = 0.0
     leaf_clock: Annotated[float, Parameter("d", (0.0, 365.0), "time since bud burst at the start", _UNIFORM, fixed=True)] = 200.0
     heat_counting: Annotated[float, Parameter("1", (0.0, 1.0), "whether the heat sum has begun at the start", _UNIFORM, fixed=True)] = 0.0
     heat_sum: Annotated[float, Parameter("delta_degC d", (0.0, 500.0), "heat sum at the start", _UNIFORM, fixed=True)] = 0.0
