@@ -199,7 +199,7 @@ def day_cases(phenology: str, n: int = 30) -> dict[str, np.ndarray]:
     return given | varied
 
 
-@pytest.mark.parametrize("phenology", PHENOLOGIES)
+@pytest.mark.parametrize("phenology", [p if p == "evergreen" else pytest.param(p, marks=pytest.mark.slow) for p in PHENOLOGIES])
 def test_a_day_conserves_carbon_and_has_gradients(phenology: str) -> None:
     given = day_cases(phenology)
     step, names, state = days(phenology, Form(), Form(0.0), Form(1e-4))

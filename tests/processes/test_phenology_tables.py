@@ -153,7 +153,7 @@ def test_evergreens_that_burst_bud_over_some_days_grow_leaves() -> None:
     symbols = [pt.dscalar() for _ in range(9)]
     after = plants.season(plants.Season(*symbols[:6]), *symbols[6:], plants.EVERGREEN, True)
     area = plants.leaf_area(pt.as_tensor(3.0), after, 5.0, plants.EVERGREEN)
-    step = pytensor.function(symbols, [*after, area - 3.0], mode="FAST_COMPILE")
+    step = pytensor.function(symbols, [*after, area - 3.0], mode="FAST_COMPILE", on_unused_input="ignore")
     memory, gained, growing = [0.0, 0.0, 250.0, 0.0, 0.0, 0.0], 0.0, []
     for day in range(1, 366):
         warmth = 8.0 - 14.0 * np.cos(2.0 * np.pi * (day - 20) / 365.0)
