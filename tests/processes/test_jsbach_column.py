@@ -106,7 +106,7 @@ def carbon(green: Any, wood: Any, reserve: Any, production: Any, area: Any, befo
     return cbalance.day(cbalance.Plants(green, wood, reserve), production, area, before, TRAITS, widths)
 
 
-CARBON = {"green": [1500.0, 2150.0, 800.0, 10.0], "wood": [8000.0, 28799.0, 8000.0, 100.0], "reserve": [800.0, 1091.0, 0.5, 5.0]}
+CARBON = {"green": [1500.0, 2150.0, 800.0, 10.0], "wood": [8000.0, 28700.0, 8000.0, 100.0], "reserve": [800.0, 1091.0, 0.5, 5.0]}
 CARBON |= {"production": [4.0, 6.0, -3.0, 0.01], "area": [4.0, 5.0, 3.0, 0.1], "before": [3.95, 4.97, 3.2, 0.101]}
 
 

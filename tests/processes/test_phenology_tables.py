@@ -162,7 +162,7 @@ def test_evergreens_that_burst_bud_over_some_days_grow_leaves() -> None:
         growing.append(memory[1])
     # Sixty days of growth in spring, once.
     assert max(growing) > 0.9 and 50 < np.sum(growing) < 75 and growing[-1] < 0.01
-    assert 0.5 < gained < 1.5
+    assert 0.2 < gained < 0.5  # 1.1 grown, 0.8 shed
 
 
 def test_nan_goes_through() -> None:
