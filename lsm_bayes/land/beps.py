@@ -22,6 +22,7 @@ annual production that is given (`Site.annual_npp`). (3) The understorey vanishe
 0.66 m2 m-2: a jump with `lai_scale`. (4) The kinetics of photosynthesis are those of air temperature.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -45,14 +46,14 @@ from lsm_bayes.land.beps_step import STEPS, Form, fast_step_of, slow_step_of
 WATER = ("water_over", "water_under", "snow_over", "snow_under", "snow_water", "pond", *(f"soil_water_{i}" for i in LAYERS))
 
 
-def _sun(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _sun(given: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     declination = np.radians(23.45) * np.sin(2.0 * np.pi * (284.0 + given["day_of_year"]) / 365.0)
     place, angle = np.radians(given["latitude"]), 2.0 * np.pi * (given["solar_hour"] / 24.0 - 0.5)
     sine = np.sin(place) * np.sin(declination) + np.cos(place) * np.cos(declination) * np.cos(angle)
     return {"solar_elevation_sine": sine}
 
 
-def _humidity(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _humidity(given: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     temperature = given["air_temperature"]
     saturated = 6.1078 * np.exp(17.3 * temperature / (237.3 + temperature))
     return {"relative_humidity": 100.0 * np.clip(1.0 - given["vapour_pressure_deficit"] / saturated, 0.01, 1.0)}

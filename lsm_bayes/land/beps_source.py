@@ -55,7 +55,7 @@ class _Progress(NamedTuple):
     last_step: Any
 
 
-def _progress(z: OriginalState) -> _Progress:
+def _progress(z: Any) -> _Progress:
     return _Progress(
         z.steps_done < STEPS - 0.5,
         z.steps_done < 0.5,
@@ -79,7 +79,7 @@ def fast_step_of(site: Site) -> Callable[..., tuple[OriginalState, FastFluxes]]:
         ``step(fast state, pools, forcing, parameters) -> (fast state, fluxes)``.
     """
 
-    def step(z: OriginalState, x: State, f: Forcing, p: Parameters) -> tuple[OriginalState, FastFluxes]:
+    def step(z: Any, x: State, f: Forcing, p: Parameters) -> tuple[OriginalState, FastFluxes]:
         at = _progress(z)
         seconds = f.step_length * (PER_DAY / STEPS)
         c = canopy(f, p, site)

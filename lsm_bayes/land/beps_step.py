@@ -117,7 +117,7 @@ def heat_layers(soil: Soil, site: Site, organic: float) -> list[explicit_soil_he
         From above.
     """
     columns = soil.temperature, soil.ice, soil.water, site.thickness, site.porosity, site.mineral, site.bulk_density
-    return [explicit_soil_heat.Layer(*v, organic * o) for *v, o in zip(*columns, site.organic, strict=True)]
+    return [explicit_soil_heat.Layer(*[*v, organic * o]) for *v, o in zip(*columns, site.organic, strict=True)]
 
 
 def water_layers(soil: Soil, site: Site, p: Parameters, temperature: Sequence[Any], soft: float) -> list[explicit_soil_water.Layer]:
@@ -143,7 +143,7 @@ def water_layers(soil: Soil, site: Site, p: Parameters, temperature: Sequence[An
     """
     conductivity = [p.soil_conductivity * r for r in site.conductivity]
     columns = soil.water, site.thickness, site.porosity, site.wilting, conductivity, soil.suction, soil.exponent
-    return [explicit_soil_water.Layer(*v, explicit_soil_water.thawed(t, soft)) for *v, t in zip(*columns, temperature, strict=True)]
+    return [explicit_soil_water.Layer(*[*v, explicit_soil_water.thawed(t, soft)]) for *v, t in zip(*columns, temperature, strict=True)]
 
 
 def stress_of(soil: Soil, p: Parameters, site: Site, soft: float) -> layered_root_stress.Stress:
@@ -278,7 +278,7 @@ def fast_step_of(form: Form, site: Site) -> Callable[..., tuple[FastState, FastF
         def following(new: Any, old: Any, share: float) -> Any:
             return new if share == 1.0 else share * new + (1.0 - share) * old
 
-        after = FastState(
+        after: list[Any] = [
             stores[0],
             stores[1],
             stores[2],
@@ -296,11 +296,11 @@ def fast_step_of(form: Form, site: Site) -> Callable[..., tuple[FastState, FastF
             *(following(new, old, LEAVES_FOLLOW) for new, old in zip(found.temperature, last[0], strict=True)),
             *found.stomata,
             *covered,
-        )
+        ]
         carbon = allometric_respiration.CARBON * PER_DAY
         net = c.shortwave * (1.0 - bright.overstorey) + sum(found.net)
         latent = (transpired + sum(evaporated)) * c.heat + sum(sublimed) * moist_air.SUBLIMATION + latent_ground
-        return after, FastFluxes(
+        return FastState(*after), FastFluxes(
             step_gpp_over=carbon * (found.gross[0] * c.leaf[0] + found.gross[1] * c.leaf[1]),
             step_gpp_under=carbon * (found.gross[2] * c.leaf[2] + found.gross[3] * c.leaf[3]),
             step_transpiration=PER_DAY * transpired,
