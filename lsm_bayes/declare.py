@@ -545,4 +545,7 @@ class ProcessModel:
         return tuple(dict.fromkeys(s for c in self.constraints for s in c.sets))
 
     def _check_step(self) -> None:
-        trace(self)  # costs milliseconds and finds misspelt fields at once
+        # Finds misspelt fields at once, in milliseconds. A step with another inside takes a second, and is traced when it is first used:
+        # a list of all land models would else wait for a dozen of them.
+        if self.nested is None:
+            trace(self)

@@ -275,7 +275,7 @@ def hour_of(structure: Structure, form: Form) -> Callable[..., tuple[FastState, 
 
         by_day = DAY / HOUR
         return (
-            FastState(wetted - evaporated, snow, *wetted_soil.water, surface, *found.temperatures[1:]),
+            FastState(*(wetted - evaporated, snow, *wetted_soil.water, surface, *found.temperatures[1:])),
             FastFluxes(
                 canopy.gpp,
                 canopy.maintenance,

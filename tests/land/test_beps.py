@@ -274,6 +274,7 @@ def test_gradients_of_a_step_against_differences() -> None:
     assert max(worst.values()) < 1e-6, {n: w for n, w in worst.items() if w > 1e-6}
 
 
+@pytest.mark.slow
 def test_the_smooth_form_converges_to_the_hard_one() -> None:
     hard, *smooth = fast_steps(Form(0.0), Form(1.0), Form(0.1), Form(1e-3))(*arranged(cases(200)))
     size = np.abs(hard).max(axis=1) + 1e-9
