@@ -8,6 +8,7 @@ import small_models
 from small_models import Fluxes, Forcing, Parameters, State, two_pools
 
 from lsm_bayes.declare import Budget, Constraint, DerivedForcing, Parameter, Prior, ProcessModel, extending
+from lsm_bayes.graphs import trace
 from lsm_bayes.vocabulary import Quantity
 
 
@@ -204,13 +205,14 @@ def test_a_wrong_prior_is_explained(arguments: tuple[Any, ...], text: str) -> No
         Prior(*arguments)
 
 
-def test_a_nested_step_that_returns_something_else_is_refused() -> None:
+def test_a_nested_step_that_returns_something_else_is_refused_when_it_is_first_used() -> None:
     model = small_models.TWO_RATES
+    declared = ProcessModel(
+        name="two_rates", title="", step=lambda x, z, m, f, p: (x, z), parameters=model.parameters, state=model.state,
+        forcing=model.forcing, fluxes=model.fluxes, nested=model.nested,
+    )  # fmt: skip
     with pytest.raises(TypeError, match=r"two_rates: the step of a model with a nested step returns \(State, FastState, Fluxes\)"):
-        ProcessModel(
-            name="two_rates", title="", step=lambda x, z, m, f, p: (x, z), parameters=model.parameters, state=model.state,
-            forcing=model.forcing, fluxes=model.fluxes, nested=model.nested,
-        )  # fmt: skip
+        trace(declared)
 
 
 @extending(Parameters, without=("decay",))
