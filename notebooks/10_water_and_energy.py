@@ -59,7 +59,7 @@ for name in streams:
     months[name] = pd.DataFrame({"observed": observed, "published parameters": run}).groupby(observed.index.month).mean()
 figure, axes = plt.subplots(1, len(streams), figsize=(3.4 * len(streams), 3), squeeze=False)
 for axis, (name, table) in zip(axes[0], months.items(), strict=True):
-    table.plot(ax=axis, style=["k.", "-"], legend=name == streams[0], xlabel="month", title=LABELS[name])
+    table.plot(ax=axis, style=["k.", "-"], legend=name == streams[-1], xlabel="month", title=LABELS[name], xticks=range(2, 13, 2))
 figure.tight_layout()
 
 # %% [markdown]
@@ -86,8 +86,8 @@ print(f"{density.dimension} coordinates, {modes.cost['gradient_evaluations']} gr
 
 # %%
 for name in streams:
-    table = score(lb.diagnostics.read_stream(posterior, name), ["daily"])
-    print(table.set_index(["stream", "period"])[["n", "rmse", "coverage_90", "crps", "climatology_crps"]].round(3), "\n")
+    table = score(lb.diagnostics.read_stream(posterior, name)).iloc[:2]  # days; the rest are weeks, months and years
+    print(table.set_index(["stream", "period"])[["n", "rmse", "coverage_90", "crps", "climatology_crps"]].round(3).to_string(), "\n")
 
 # %%
 figure, axes = plt.subplots(len(streams), 1, figsize=(10, 2.3 * len(streams)), sharex=True)
@@ -95,7 +95,7 @@ for axis, name in zip(axes, streams, strict=True):
     s = lb.diagnostics.read_stream(posterior, name)
     shown = s.withheld[0] & np.isfinite(s.observed[0])
     low, high = np.quantile(s.predicted[:, 0][:, shown], [0.05, 0.95], axis=0)
-    axis.fill_between(s.time[shown], low, high, step="mid", alpha=0.3, label="90 % of predictions")
+    axis.vlines(s.time[shown], low, high, alpha=0.3, label="90 % of predictions")
     axis.plot(s.time[shown], s.observed[0, shown], "k.", markersize=2, label="observed, withheld")
     axis.set_ylabel(LABELS[name])
 axes[0].legend()
