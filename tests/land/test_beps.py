@@ -207,7 +207,7 @@ def cases(n: int = 60, seed: int = 4) -> dict[str, np.ndarray]:
         "canopy_sensible_heat": rng.uniform(-60.0, 200.0, n),
         **{f"soil_temperature_{i}": air + rng.uniform(-4.0, 4.0, n) for i in LAYERS},
         **{f"soil_ice_{i}": rng.uniform(0.02, 0.9, n) for i in LAYERS},
-        **{f"soil_water_{i}": 1000.0 * d * rng.uniform(0.13, 0.44, n) for i, d in zip(LAYERS, SHRUB_ON_LOAM.thickness, strict=True)},
+        **{f"soil_water_{i}": 1000.0 * d * rng.uniform(0.13, 0.463, n) for i, d in zip(LAYERS, SHRUB_ON_LOAM.thickness, strict=True)},
         **{f"leaf_warmth_{i}": air + rng.uniform(-1.0, 3.0, n) for i in range(1, 5)},
         **{f"stomata_{i}": rng.uniform(5e-4, 8e-3, n) for i in range(1, 5)},
     }
